@@ -519,9 +519,9 @@ func TestNonsenseIsRefused(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	for says, r := range map[string]record.Resources{
-		"range of CPUs is from 0.01 to": {NanoCPUs: 9999e9},
-		"requested CPUs are not":        {Cpuset: "8191"},
-		"minimum memory limit":          {Memory: 1 << 20},
+		"Range of CPUs is from 0.01 to": {NanoCPUs: 9999e9},
+		"Requested CPUs are not":        {Cpuset: "8191"},
+		"Minimum memory limit":          {Memory: 1 << 20},
 	} {
 		_, _, err := run(t, e, runspec.Options{Resources: r}, "true")
 		if !errors.Is(err, errdefs.ErrInvalid) || !strings.Contains(err.Error(), says) {

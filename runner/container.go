@@ -107,7 +107,7 @@ func (c *Container) Rename(ctx context.Context, name string) error {
 		return err
 	}
 	if name == old {
-		return errdefs.Errorf(errdefs.ErrInvalid, "container %s has that name already", c)
+		return errdefs.Errorf(errdefs.ErrInvalid, "Renaming a container with the same name as its current name: %s", name)
 	}
 	if err := c.r.claim(ctx, name, c.ID()); err != nil {
 		return err

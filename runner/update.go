@@ -37,7 +37,7 @@ func (c *Container) Update(ctx context.Context, change func(record.Config) (Chan
 		}
 		if cfg.AutoRemove && to.Restart.Name != "" {
 			return errdefs.Errorf(errdefs.ErrConflict,
-				"container %s: restart policy cannot be updated because it is removed when it ends", c)
+				"Restart policy cannot be updated because AutoRemove is enabled for the container %s", c)
 		}
 		if st.Alive() && to.Now != nil {
 			if err := c.Limit(st, to.Now); err != nil {

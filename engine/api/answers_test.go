@@ -72,7 +72,7 @@ var answers = []answer{
 	// Creating.
 	{"POST", "/containers/create", `{"Image":"none"}`, 404, `No such image: none`},
 	{"POST", "/containers/create", `{"Image":"none:tag"}`, 404, `No such image: none:tag`},
-	{"POST", "/containers/create", `{}`, 400, `no image specified|image`},
+	{"POST", "/containers/create", `{}`, 400, `config cannot be empty in order to create a container`},
 	{"POST", "/containers/create", ``, 400, `.`},
 	{"POST", "/containers/create", `{"Image":`, 400, `.`},
 	{
@@ -142,7 +142,7 @@ var answers = []answer{
 	{"POST", "/containers/runs/resize?h=x&w=1", "", 400, `.`},
 	{"POST", "/containers/runs/rename", "", 400, `.`},
 	{"POST", "/containers/made/rename?name=runs", "", 409, `Conflict. The container name \\"/runs\\" is already in use`},
-	{"POST", "/containers/made/rename?name=made", "", 400, `has that name already`},
+	{"POST", "/containers/made/rename?name=made", "", 400, `Renaming a container with the same name as its current name`},
 	{"POST", "/containers/made/rename?name=/renamed", "", 204, ``},
 	{"POST", "/containers/renamed/rename?name=made", "", 204, ``},
 	{"POST", "/containers/runs/wait?condition=sometimes", "", 400, `sometimes`},
@@ -173,14 +173,14 @@ var answers = []answer{
 	{"GET", "/containers/none/export", "", 404, `No such container`},
 	{"HEAD", "/containers/runs/archive?path=/none", "", 404, ``},
 	{"GET", "/containers/runs/archive", "", 400, `path`},
-	{"GET", "/containers/runs/archive?path=/none", "", 404, `Could not find the file /none in container runs|no such`},
+	{"GET", "/containers/runs/archive?path=/none", "", 404, `Could not find the file /none in container [0-9a-f]{64}`},
 	{"PUT", "/containers/runs/archive?path=/none", "", 404, `.`},
 	{"PUT", "/containers/runs/archive?path=/bin/busybox", "", 400, `not a directory`},
 
 	// Exec.
 	{"POST", "/containers/none/exec", `{"Cmd":["true"]}`, 404, `No such container`},
 	{"POST", "/containers/made/exec", `{"Cmd":["true"]}`, 409, `is not running`},
-	{"POST", "/containers/runs/exec", `{}`, 400, `no exec command specified`},
+	{"POST", "/containers/runs/exec", `{}`, 400, `No exec command specified`},
 	{"POST", "/containers/runs/exec", `{"Cmd":["true"],"Env":["=x"]}`, 400, `(?i)env`},
 	{"POST", "/exec/none/start", `{}`, 404, `No such exec instance: none`},
 	{"GET", "/exec/none/json", "", 404, `No such exec instance: none`},

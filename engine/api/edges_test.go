@@ -100,7 +100,7 @@ var edges = []answer{
 	{"POST", "/containers/runs/exec", `{"Cmd":["a\u0000b"]}`, 400, `NUL`},
 	{"POST", "/containers/runs/exec", `{"Cmd":["true"],"Env":["A=\u0000"]}`, 400, `NUL`},
 	{"POST", "/containers/runs/exec", `{"Cmd":"true"}`, 201, `"Id"`},
-	{"POST", "/containers/runs/exec", `{"Cmd":[]}`, 400, `(?i)no exec command specified`},
+	{"POST", "/containers/runs/exec", `{"Cmd":[]}`, 400, `(?i)No exec command specified`},
 	{"POST", "/containers/runs/exec", `{"Cmd":["true"],"ConsoleSize":[99999999,1]}`, 400, `(?i)terminal`},
 	{"POST", "/exec/a%00b/start", `{}`, 404, `No such exec instance`},
 
@@ -144,7 +144,7 @@ var edges = []answer{
 	{"POST", "/networks/create", `{"Name":"sub","IPAM":{"Config":[{"Subnet":"10.241.0.5/24"}]}}`, 400, `10.241.0.0/24`},
 	{"POST", "/networks/create", `{"Name":"sub","IPAM":{"Config":[{"Subnet":"10.241.0.0/24"}]}}`, 201, `"Id"`},
 	{"GET", "/networks/sub", "", 200, `"Subnet":"10.241.0.0/24"`},
-	{"POST", "/networks/create", `{"Name":"over","IPAM":{"Config":[{"Subnet":"10.241.0.0/25"}]}}`, 409, `Pool overlaps with other one on this address space`},
+	{"POST", "/networks/create", `{"Name":"over","IPAM":{"Config":[{"Subnet":"10.241.0.0/25"}]}}`, 403, `Pool overlaps with other one on this address space`},
 	{"POST", "/networks/create", `{"Name":"a\u0000b"}`, 400, `.`},
 	{"POST", "/networks/sub/connect", `{"Container":"net","EndpointConfig":{"IPAMConfig":{"IPv4Address":"10.99.0.1"}}}`, 400, `10.99.0.1`},
 	{"POST", "/networks/sub/connect", `{"Container":"net","EndpointConfig":{"IPAMConfig":{"IPv4Address":"10.241.0.77"},"Aliases":["other"],"GwPriority":7}}`, 200, ``},

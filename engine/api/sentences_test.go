@@ -88,7 +88,7 @@ func TestFailuresOfExecs(t *testing.T) {
 	decode(t, c.want(t, 201, "POST", "/containers/"+id+"/exec", `{"Cmd":["true"]}`), &made)
 	c.want(t, 204, "POST", "/containers/"+id+"/stop?t=0", "")
 	conn = c.hijack(t, "/exec/"+made.ID+"/start", `{}`, true)
-	if !strings.HasPrefix(conn.status, "HTTP/1.1 409 ") || conn.headers.Get("Content-Type") != "application/json" {
+	if !strings.HasPrefix(conn.status, "HTTP/1.1 404 ") || conn.headers.Get("Content-Type") != "application/json" {
 		t.Errorf("of one that has ended: %s %v", conn.status, conn.headers)
 	}
 }

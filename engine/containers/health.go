@@ -38,14 +38,14 @@ func (o HealthOptions) check() error {
 		return nil
 	}
 	for name, d := range map[string]time.Duration{
-		"interval": o.Interval, "timeout": o.Timeout, "start period": o.StartPeriod, "start interval": o.StartInterval,
+		"Interval": o.Interval, "Timeout": o.Timeout, "StartPeriod": o.StartPeriod, "StartInterval": o.StartInterval,
 	} {
 		if d < 0 || d > 0 && d < shortest {
-			return errdefs.Errorf(errdefs.ErrInvalid, "the %s of a health check cannot be less than %s", name, shortest)
+			return errdefs.Errorf(errdefs.ErrInvalid, "%s in Healthcheck cannot be less than %s", name, shortest)
 		}
 	}
 	if o.Retries < 0 {
-		return errdefs.Errorf(errdefs.ErrInvalid, "the retries of a health check cannot be negative")
+		return errdefs.Errorf(errdefs.ErrInvalid, "Retries in Healthcheck cannot be negative")
 	}
 	actions := []string{"", "none", record.HealthKill, record.HealthRestart, record.HealthStop}
 	if !slices.Contains(actions, o.OnFailure) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -118,7 +119,7 @@ func mountsOf(mounts []record.Mounted) []Mount {
 	out := []Mount{}
 	for _, m := range mounts {
 		im := Mount{
-			Type: string(m.Type), Name: m.Name, Source: m.Source, Destination: m.Target,
+			Type: string(m.Type), Name: m.Name, Source: m.Source, Destination: path.Clean(m.Target),
 			RW: !m.ReadOnly, Propagation: m.Propagation,
 		}
 		if m.Type == record.MountVolume {
@@ -338,7 +339,7 @@ func (h *HostConfig) limits(r record.Resources) {
 	h.NanoCPUs, h.CPUShares, h.CPUPeriod, h.CPUQuota = r.NanoCPUs, int64(r.CPUShares), r.CPUPeriod, r.CPUQuota
 	h.CPURealtimePeriod, h.CPURealtimeRuntime = r.CPURealtimePeriod, r.CPURealtimeRuntime
 	h.CpusetCpus, h.CpusetMems = r.Cpuset, r.Memset
-	if p := r.PidsLimit; p > 0 {
+	if p := max(r.PidsLimit, 0); r.PidsLimit != 0 { // -1 is no limit, which docker shows as 0
 		h.PidsLimit = &p
 	}
 	for _, u := range r.Ulimits {
@@ -376,6 +377,9 @@ func securityOpts(s record.Security) []string {
 	var out []string
 	if s.NoNewPrivileges {
 		out = append(out, "no-new-privileges")
+	}
+	if s.WritableCgroups {
+		out = append(out, "writable-cgroups")
 	}
 	if s.Seccomp != "" {
 		out = append(out, "seccomp="+s.Seccomp)

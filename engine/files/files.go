@@ -25,6 +25,7 @@ import (
 	"cove/internal/filelock"
 	"cove/layers/compress/codec"
 	"cove/layers/mount"
+	"cove/layers/snapshot/overlay"
 	"cove/runner"
 	"cove/runner/record"
 )
@@ -356,7 +357,7 @@ func (fl *Files) Export(ctx context.Context, ref string, w io.Writer) error {
 		}
 	}
 	if state.Pid > 0 {
-		err := rootfs.OfProcess(state.Pid, func(root int) error {
+		err := overlay.OfProcess(state.Pid, func(root int) error {
 			if now, err := c.State(ctx); err != nil || now.Pid != state.Pid {
 				return errors.Join(errEnded, err)
 			}

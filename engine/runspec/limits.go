@@ -1,6 +1,7 @@
 package runspec
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,7 +52,7 @@ func firstBroken(rules []rule) error {
 func checkMemory(r record.Resources, _ Machine) error {
 	return firstBroken([]rule{
 		{r.Memory < 0, "the memory limit can not be negative"},
-		{r.Memory > 0 && r.Memory < leastMemory, "minimum memory limit allowed is 6MB"},
+		{r.Memory > 0 && r.Memory < leastMemory, "Minimum memory limit allowed is 6MB"},
 		{r.MemorySwap < -1, "the memoryswap limit can not be less than -1, which is no limit"},
 		{
 			r.Memory == 0 && r.MemorySwap > 0,
@@ -59,17 +60,17 @@ func checkMemory(r record.Resources, _ Machine) error {
 		},
 		{
 			r.MemorySwap > 0 && r.MemorySwap < r.Memory,
-			"minimum memoryswap limit should be larger than memory limit: it is of both together",
+			"Minimum memoryswap limit should be larger than memory limit: it is of both together",
 		},
 		{r.MemorySwappiness != nil && *r.MemorySwappiness > 100, "valid memory swappiness range is 0-100"},
 		{r.MemoryReservation < 0, "the memory reservation can not be negative"},
 		{
 			r.MemoryReservation > 0 && r.MemoryReservation < leastMemory,
-			"minimum memory reservation allowed is 6MB",
+			"Minimum memory reservation allowed is 6MB",
 		},
 		{
 			r.Memory > 0 && r.MemoryReservation > r.Memory,
-			"minimum memory limit can not be less than memory reservation limit",
+			"Minimum memory limit can not be less than memory reservation limit",
 		},
 		{r.ShmSize < 0, "SHM size can not be less than 0"},
 	})
@@ -84,7 +85,7 @@ func checkCPU(r record.Resources, m Machine) error {
 	return firstBroken([]rule{
 		{
 			r.NanoCPUs < 0 || r.NanoCPUs > int64(online.Len())*1e9 || r.NanoCPUs > 0 && r.NanoCPUs < 1e7,
-			"range of CPUs is from 0.01 to " + n + ".00, as there are only " + n + " CPUs available",
+			"Range of CPUs is from 0.01 to " + n + ".00, as there are only " + n + " CPUs available",
 		},
 		{
 			r.NanoCPUs > 0 && r.CPUPeriod != 0,
@@ -121,7 +122,7 @@ func checkSets(r record.Resources, m Machine) error {
 	} {
 		asked, err := numset.Parse(s.asked)
 		if err != nil {
-			return errdefs.Errorf(errdefs.ErrInvalid, "invalid value %s for %s: %w", s.asked, s.list, err)
+			return errdefs.Errorf(errdefs.ErrInvalid, "Invalid value %s for %s: %w", s.asked, s.list, err)
 		}
 		has, err := numset.Parse(s.has)
 		if err != nil {
@@ -129,7 +130,7 @@ func checkSets(r record.Resources, m Machine) error {
 		}
 		if !asked.In(has) {
 			return errdefs.Errorf(errdefs.ErrInvalid,
-				"requested %s are not available - requested %s, available: %s", s.what, s.asked, s.has)
+				"Requested %s are not available - requested %s, available: %s", s.what, s.asked, s.has)
 		}
 	}
 	return nil
@@ -139,15 +140,18 @@ func checkOthers(r record.Resources, _ Machine) error {
 	rules := []rule{
 		{
 			r.BlkioWeight != 0 && (r.BlkioWeight < 10 || r.BlkioWeight > 1000),
-			"range of blkio weight is from 10 to 1000",
+			"Range of blkio weight is from 10 to 1000",
 		},
-		{r.OOMScoreAdj < -1000 || r.OOMScoreAdj > 1000, "range for oom score adj is [-1000, 1000]"},
+		{
+			r.OOMScoreAdj < -1000 || r.OOMScoreAdj > 1000,
+			fmt.Sprintf("Invalid value %d, range for oom score adj is [-1000, 1000]", r.OOMScoreAdj),
+		},
 		{r.PidsLimit < -1, "the limit of processes is a number, or -1 for none"},
 	}
 	for _, w := range r.BlkioWeights {
 		rules = append(rules, rule{
 			w.Rate < 10 || w.Rate > 1000,
-			"range of blkio weight is from 10 to 1000, at " + w.Path + " too",
+			"Range of blkio weight is from 10 to 1000, at " + w.Path + " too",
 		})
 	}
 	for _, u := range r.Ulimits {

@@ -14,21 +14,21 @@ func TestLimitsAreChecked(t *testing.T) {
 	machine := Machine{CPUs: "0-1", Nodes: "0"}
 	tooSwappy, least := uint64(101), int64(6<<20)
 	for says, refused := range map[string][]record.Resources{
-		"range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available": {
+		"Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available": {
 			{NanoCPUs: 99e9}, {NanoCPUs: 2e9 + 1}, {NanoCPUs: -1}, {NanoCPUs: 1e6},
 		},
-		"requested CPUs are not available - requested 7, available: 0-1":       {{Cpuset: "7"}},
-		"requested CPUs are not available - requested 0-2":                     {{Cpuset: "0-2"}},
-		"invalid value x for cpuset cpus":                                      {{Cpuset: "x"}},
-		"requested memory nodes are not available - requested 1, available: 0": {{Memset: "1"}},
-		"invalid value 1- for cpuset mems":                                     {{Memset: "1-"}},
-		"minimum memory limit allowed is 6MB":                                  {{Memory: least - 1}, {Memory: 1}},
+		"Requested CPUs are not available - requested 7, available: 0-1":       {{Cpuset: "7"}},
+		"Requested CPUs are not available - requested 0-2":                     {{Cpuset: "0-2"}},
+		"Invalid value x for cpuset cpus":                                      {{Cpuset: "x"}},
+		"Requested memory nodes are not available - requested 1, available: 0": {{Memset: "1"}},
+		"Invalid value 1- for cpuset mems":                                     {{Memset: "1-"}},
+		"Minimum memory limit allowed is 6MB":                                  {{Memory: least - 1}, {Memory: 1}},
 		"memory limit can not be negative":                                     {{Memory: -1}},
-		"minimum memoryswap limit should be larger than memory limit":          {{Memory: 64 << 20, MemorySwap: 32 << 20}},
+		"Minimum memoryswap limit should be larger than memory limit":          {{Memory: 64 << 20, MemorySwap: 32 << 20}},
 		"should always set the memory limit when using memoryswap":             {{MemorySwap: 64 << 20}},
 		"can not be less than -1":                                              {{Memory: 64 << 20, MemorySwap: -2}},
 		"swappiness range is 0-100":                                            {{MemorySwappiness: &tooSwappy}},
-		"minimum memory reservation allowed is 6MB":                            {{MemoryReservation: 1}},
+		"Minimum memory reservation allowed is 6MB":                            {{MemoryReservation: 1}},
 		"can not be less than memory reservation":                              {{Memory: least, MemoryReservation: least + 1}},
 		"reservation can not be negative":                                      {{MemoryReservation: -1}},
 		"SHM size can not be less than 0":                                      {{ShmSize: -1}},
@@ -37,8 +37,9 @@ func TestLimitsAreChecked(t *testing.T) {
 		"CPUs and a CPU period cannot both":                                    {{NanoCPUs: 1e9, CPUPeriod: 10000}},
 		"CPUs and a CPU quota cannot both":                                     {{NanoCPUs: 1e9, CPUQuota: 10000}},
 		"range of CPU shares is from 2":                                        {{CPUShares: 1}, {CPUShares: 262145}},
-		"range of blkio weight is from 10 to 1000":                             {{BlkioWeight: 9}, {BlkioWeight: 1001}},
-		"range for oom score adj is [-1000, 1000]":                             {{OOMScoreAdj: 1001}, {OOMScoreAdj: -1001}},
+		"Range of blkio weight is from 10 to 1000":                             {{BlkioWeight: 9}, {BlkioWeight: 1001}},
+		"Invalid value 1001, range for oom score adj is [-1000, 1000]":         {{OOMScoreAdj: 1001}},
+		"Invalid value -1001, range for oom score adj is [-1000, 1000]":        {{OOMScoreAdj: -1001}},
 		"the limit of processes":                                               {{PidsLimit: -2}},
 		"invalid ulimit type: fun":                                             {{Ulimits: []record.Ulimit{{Name: "fun"}}}},
 		"soft limit must be less than or equal to hard limit": {

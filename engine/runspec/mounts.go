@@ -38,7 +38,8 @@ func base(o Options, f Facts) []specs.Mount {
 		if m.Type == "devpts" && f.Groups > 0 && f.Groups <= ttyGroup {
 			m.Options = slices.DeleteFunc(m.Options, func(o string) bool { return strings.HasPrefix(o, "gid=") })
 		}
-		if o.Security.Privileged && !o.ReadOnly && strings.HasPrefix(m.Destination, "/sys") {
+		if o.Security.Privileged && !o.ReadOnly && strings.HasPrefix(m.Destination, "/sys") ||
+			o.Security.WritableCgroups && m.Type == "cgroup" {
 			m.Options = replace(m.Options, "ro", "rw")
 		}
 	}
@@ -132,11 +133,12 @@ func depth(p string) int { return strings.Count(path.Clean(p), "/") }
 // Target is a destination of a mount, cleaned; what names it in an error.
 func Target(what, p string) (string, error) {
 	if !path.IsAbs(p) {
-		return "", errdefs.Errorf(errdefs.ErrInvalid, "%s: the path in the container, %q, is not absolute", what, p)
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "%s: invalid mount path: %q: mount path must be absolute",
+			what, p)
 	}
 	clean := path.Clean(p)
 	if clean == "/" {
-		return "", errdefs.Errorf(errdefs.ErrInvalid, "%s: the path in the container may not be /", what)
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "%s: invalid specification: destination can't be '/'", what)
 	}
 	return clean, nil
 }

@@ -158,7 +158,7 @@ func TestMistakesAreOneLineAndNameTheWayOut(t *testing.T) {
 		{Cove(here), "ps extra", 1, `cove: "cove ps" accepts no arguments (cove ps [flags]). See 'cove ps --help'`},
 		{Cove(here), "ps --filter color=red", 1, `cove: filter color: there is no such filter; there are ancestor, before, exited, expose, health, id, is-task, label, name, network, publish, since, status, volume`},
 		{Cove(here), "run --cpus lots x", 125, `cove: --cpus lots: want a number, 0.01 or more, as 1.5`},
-		{Cove(here), "run --memory 1k x", 125, `cove: minimum memory limit allowed is 6MB`},
+		{Cove(here), "run --memory 1k x", 125, `cove: Minimum memory limit allowed is 6MB`},
 		{Cove(here), "ps --filter status=up", 1, `cove: filter status=up: there is no such value; there are created, restarting, running, paused, exited, removing, dead`},
 		{Run(here), "", 1, `run: "run" requires at least 1 argument (run [flags] IMAGE [COMMAND] [ARG...]). See 'run --help'`},
 		{Build(here), "", 1, `build: "build" requires exactly 1 argument (build [flags] CONTEXT). See 'build --help'`},
@@ -166,7 +166,7 @@ func TestMistakesAreOneLineAndNameTheWayOut(t *testing.T) {
 		{Cove(here), "volume ls --filter size=1", 1, `cove: filter size: there is no such filter; there are dangling, driver, label, name`},
 		{Run(here), "-d", 1, `run: "run" requires at least 1 argument (run [flags] IMAGE [COMMAND] [ARG...]). See 'run --help'`},
 		{Build(here), "-t x", 1, `build: "build" requires exactly 1 argument (build [flags] CONTEXT). See 'build --help'`},
-		{Cove(here), "run -p 99999:1 x", 125, `cove: port 99999:1: "99999" is not a port (1-65535); want [[IP:]HOSTPORT:]PORT[/PROTOCOL]`},
+		{Cove(here), "run -p 99999:1 x", 125, `cove: port 99999:1: invalid port specification: "99999": want 1 to 65535; want [[IP:]HOSTPORT:]PORT[/PROTOCOL]`},
 		{Run(here), "--memroy 1g x", 125, `run: unknown flag: --memroy; did you mean --memory. See 'run --help'`},
 	} {
 		var out, errOut bytes.Buffer

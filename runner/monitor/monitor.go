@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -324,6 +325,11 @@ func (m *monitor) peers() (netPeer int, joined map[specs.LinuxNamespaceType]int,
 			return 0, nil, err
 		}
 	}
+	if id, ok := m.cfg.Shared.IPC.Peer(); ok {
+		if err := record.SharesIPC(m.o.Dir.Root(), id); err != nil {
+			return 0, nil, err
+		}
+	}
 	for typ, shared := range map[specs.LinuxNamespaceType]record.Sharing{
 		specs.PIDNamespace: m.cfg.Shared.PID, specs.IPCNamespace: m.cfg.Shared.IPC,
 		specs.UserNamespace: m.cfg.Shared.User,
@@ -332,7 +338,7 @@ func (m *monitor) peers() (netPeer int, joined map[specs.LinuxNamespaceType]int,
 			if joined == nil {
 				joined = map[specs.LinuxNamespaceType]int{}
 			}
-			if joined[typ], err = m.peer(string(typ)+" namespace", id); err != nil {
+			if joined[typ], err = m.peer(strings.ToUpper(string(typ))+" namespace", id); err != nil {
 				return 0, nil, err
 			}
 		}
@@ -351,11 +357,10 @@ func (m *monitor) peerFiles() string {
 func (m *monitor) peer(what, id string) (int, error) {
 	st, err := record.Of(m.o.Dir.Root(), id).State()
 	if err != nil {
-		return 0, fmt.Errorf("%s of container %.12s: %w", what, id, err)
+		return 0, fmt.Errorf("failed to join %s: container %.12s: %w", what, id, err)
 	}
 	if !st.Alive() {
-		return 0, errdefs.Errorf(errdefs.ErrConflict, "%s of container %.12s: it is not running; start it first",
-			what, id)
+		return 0, fmt.Errorf("failed to join %s: container %s is not running; start it first", what, id)
 	}
 	return st.Pid, nil
 }

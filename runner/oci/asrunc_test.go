@@ -256,7 +256,7 @@ func TestSignalNone(t *testing.T) {
 		refused(t, f, "container not running", "kill", id, signal)
 		f.must("kill", "--all", id, signal)
 	}
-	refused(t, f, "no such signal", "kill", id, "65")
+	refused(t, f, "invalid signal", "kill", id, "65")
 }
 
 // TestExecDeadline: a policy that a fork would end, or forbid, is that of a joined process.

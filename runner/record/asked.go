@@ -165,6 +165,8 @@ type Security struct {
 	CapAdd          []string `json:"capAdd,omitempty"`
 	CapDrop         []string `json:"capDrop,omitempty"`
 	NoNewPrivileges bool     `json:"noNewPrivileges,omitempty"`
+	// WritableCgroups mounts the control groups of the container for it to write to.
+	WritableCgroups bool `json:"writableCgroups,omitempty"`
 	// Seccomp is "" for the default profile, "unconfined", or a profile in
 	// docker's JSON.
 	Seccomp string `json:"seccomp,omitempty"`

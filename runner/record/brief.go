@@ -12,8 +12,8 @@ import (
 const BriefFile = "brief.json"
 
 // Brief is the config without what lists show nothing of: of the runtime spec it has
-// the command alone, of what was asked the ports of the image. Nothing can be started
-// by it.
+// the command alone, of what was asked the ports of the image and the annotations.
+// Nothing can be started by it.
 func (c Config) Brief() Config {
 	if c.Spec != nil {
 		spec := &specs.Spec{}
@@ -23,7 +23,9 @@ func (c Config) Brief() Config {
 		c.Spec = spec
 	}
 	if c.Asked != nil {
-		c.Asked = &Asked{Image: ImageConfig{ExposedPorts: c.Asked.Image.ExposedPorts}}
+		c.Asked = &Asked{
+			Image: ImageConfig{ExposedPorts: c.Asked.Image.ExposedPorts}, Annotations: c.Asked.Annotations,
+		}
 	}
 	return c
 }

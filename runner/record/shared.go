@@ -1,6 +1,11 @@
 package record
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+
+	"cove/errdefs"
+)
 
 // Shared says which namespaces beside the network's are not the container's own.
 // Empty is the default, which is one of its own.
@@ -40,4 +45,17 @@ func (s Sharing) Peer() (id string, ok bool) { return strings.CutPrefix(string(s
 func (s Sharing) Kept() (options string, ok bool) {
 	word, options, _ := strings.Cut(string(s), ":")
 	return options, word == string(KeepID)
+}
+
+// SharesIPC refuses to join the IPC namespace of a container that keeps it for itself.
+func SharesIPC(root, id string) error {
+	cfg, err := Of(root, id).Config()
+	if err != nil {
+		return fmt.Errorf("failed to join IPC namespace: container %.12s: %w", id, err)
+	}
+	if _, joins := cfg.Shared.IPC.Peer(); joins || cfg.Shared.IPC == Host || cfg.Shared.IPC == Shareable {
+		return nil
+	}
+	return errdefs.Errorf(errdefs.ErrConflict,
+		"can't join IPC of container %s: non-shareable IPC; make that container with the IPC mode shareable", id)
 }

@@ -16,7 +16,7 @@ func ParseSignal(text string) (syscall.Signal, error) {
 	if text == "" {
 		return unix.SIGTERM, nil
 	}
-	invalid := errdefs.Errorf(errdefs.ErrInvalid, "%q: no such signal; give a name as TERM or a number from 1 to 64",
+	invalid := errdefs.Errorf(errdefs.ErrInvalid, "invalid signal: %s; give a name as TERM or a number from 1 to 64",
 		text)
 	if n, err := strconv.Atoi(text); err == nil {
 		if n < 1 || n > 64 {

@@ -33,7 +33,7 @@ func (a *API) pathHeader(w http.ResponseWriter, r *route.Request) error {
 	}
 	st, err := a.engine.StatPath(r.Context(), r.Param("id"), path)
 	if err != nil {
-		return err
+		return a.noFile(r, path, err)
 	}
 	text, err := json.Marshal(pathStat{st.Name, st.Size, st.Mode, st.MTime, st.Target})
 	if err != nil {
@@ -41,6 +41,18 @@ func (a *API) pathHeader(w http.ResponseWriter, r *route.Request) error {
 	}
 	w.Header().Set("X-Docker-Container-Path-Stat", base64.StdEncoding.EncodeToString(text))
 	return nil
+}
+
+// noFile has docker's words if it is the file that is not there, and not its container.
+func (a *API) noFile(r *route.Request, path string, err error) error {
+	if wire.Status(err) != http.StatusNotFound {
+		return err
+	}
+	c, cerr := a.engine.Container(r.Context(), r.Param("id"))
+	if cerr != nil {
+		return err
+	}
+	return errdefs.Errorf(errdefs.ErrNotFound, "Could not find the file %s in container %s", path, c.ID())
 }
 
 func (a *API) getArchive(w http.ResponseWriter, r *route.Request) error {

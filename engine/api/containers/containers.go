@@ -115,6 +115,9 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 	}
 	o.Name, o.Platform = strings.TrimPrefix(r.URL.Query().Get("name"), "/"), r.URL.Query().Get("platform")
 	o.Pull = engines.PullNever // the client pulls, and shows it
+	if o.Shared.IPC == "" && r.Version.Before(wire.V(40)) {
+		o.Shared.IPC = "shareable" // what there was before there was a choice
+	}
 	warnings := append(unpublish(&o), reach.Warnings(r.Context(), o.Volumes)...)
 	id, err := a.engine.Create(r.Context(), o)
 	if err != nil {
@@ -174,7 +177,7 @@ func (a *API) image(r *route.Request, name string) (*dockertypes.Image, error) {
 }
 
 func (a *API) update(w http.ResponseWriter, r *route.Request) error {
-	o, err := create.Update(r.Request)
+	o, err := create.Update(r.Request, r.Version)
 	if err != nil {
 		return err
 	}
@@ -192,6 +195,8 @@ func done(w http.ResponseWriter, err error) error {
 	return err
 }
 
+// stop, as restart, goes on when its client does not wait for it: a container whose stop
+// has begun is not left as it is, and one that was to come up again does.
 func (a *API) stop(w http.ResponseWriter, r *route.Request) error {
 	o, err := stopOptions(r)
 	if err != nil {
@@ -205,7 +210,7 @@ func (a *API) stop(w http.ResponseWriter, r *route.Request) error {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	return done(w, a.engine.Stop(r.Context(), r.Param("id"), o))
+	return done(w, a.engine.Stop(context.WithoutCancel(r.Context()), r.Param("id"), o))
 }
 
 // stopOptions are those of stop and restart: how long to wait before SIGKILL, and for
@@ -234,7 +239,7 @@ func (a *API) restart(w http.ResponseWriter, r *route.Request) error {
 	if err != nil {
 		return err
 	}
-	return done(w, a.engine.Restart(r.Context(), r.Param("id"), o))
+	return done(w, a.engine.Restart(context.WithoutCancel(r.Context()), r.Param("id"), o))
 }
 
 func (a *API) kill(w http.ResponseWriter, r *route.Request) error {

@@ -84,6 +84,9 @@ func (a *API) row(r *route.Request, c listing.Container) (row, error) {
 	}
 	out.NetworkSettings.Networks = dockertypes.NetworksOf(c.Config, c.State)
 	out.HostConfig.NetworkMode = cmp.Or(string(c.Network.Mode), "bridge")
+	if asked := c.Asked; asked != nil && !r.Version.Before(wire.V(46)) {
+		out.HostConfig.Annotations = asked.Annotations
+	}
 	if wire.Bool(r.URL.Query(), "size") {
 		size, err := a.engine.ContainerSize(r.Context(), c)
 		if err != nil {

@@ -4,9 +4,11 @@ package create
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"path"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -73,16 +75,23 @@ type mountAsked struct {
 // ignored; what only repeats the image's config (ofImage) asks for nothing: clients that
 // make a container again send all that inspect told them.
 func Options(r *http.Request, ofImage func(image string) *dockertypes.Config) (o engines.CreateOptions, err error) {
-	body := asked{ofImage: ofImage}
+	var body asked
 	if err := wire.Decode(r, &body); err != nil {
 		return o, err
 	}
+	if reflect.ValueOf(body).IsZero() {
+		return o, errdefs.Errorf(errdefs.ErrInvalid, "config cannot be empty in order to create a container")
+	}
+	body.ofImage = ofImage
 	return body.options()
 }
 
 // options are the engine's.
 func (b *asked) options() (o engines.CreateOptions, err error) {
 	if b.Image == "" {
+		if len(b.Cmd) == 0 {
+			return o, errdefs.Errorf(errdefs.ErrInvalid, "no command specified, and no image that has one")
+		}
 		return o, errdefs.Errorf(errdefs.ErrInvalid, "no image specified")
 	}
 	h := &b.HostConfig
@@ -273,6 +282,9 @@ func (m mountAsked) add(o *engines.CreateOptions) error {
 	if m.ClusterOptions != nil {
 		return errdefs.Errorf(errdefs.ErrUnsupported, "mount %s: ClusterOptions: there is no cluster", m.Target)
 	}
+	if m.Target == "" && oneOf(m.Type, "bind", "volume", "image", "tmpfs") {
+		return m.invalid("field Target must not be empty")
+	}
 	v := runspec.Volume{Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly, Mount: true}
 	switch m.Type {
 	case "bind":
@@ -280,20 +292,21 @@ func (m mountAsked) add(o *engines.CreateOptions) error {
 			v.Propagation, v.NonRecursive, v.WritableBelow = b.Propagation, b.NonRecursive, b.ReadOnlyNonRecursive
 			v.Mount = !b.CreateMountpoint
 		}
+		if m.Source == "" {
+			return m.invalid("field Source must not be empty")
+		}
 		if !strings.HasPrefix(m.Source, "/") {
-			return errdefs.Errorf(errdefs.ErrInvalid,
-				"invalid mount config for type \"bind\": %q must be an absolute path", m.Source)
+			return m.invalid("invalid mount path: %q mount path must be absolute", m.Source)
 		}
 	case "volume":
 		if strings.HasPrefix(m.Source, "/") {
-			return errdefs.Errorf(errdefs.ErrInvalid, "invalid mount config for type \"volume\": %q is no name",
-				m.Source)
+			return m.invalid("%q is no name", m.Source)
 		}
 		if p := m.VolumeOptions; p != nil {
 			v.NoCopy, v.Labels, v.Subpath = p.NoCopy, p.Labels, p.Subpath
 			if d := p.DriverConfig; d != nil && !oneOf(d.Name, "", "local") {
-				return errdefs.Errorf(errdefs.ErrUnsupported, "mount %s: volume driver %q: there is only local",
-					m.Target, d.Name)
+				return errdefs.Errorf(errdefs.ErrNotFound,
+					"mount %s: plugin %q not found: there is only the volume driver local", m.Target, d.Name)
 			} else if d != nil {
 				v.Options = d.Options
 			}
@@ -301,8 +314,7 @@ func (m mountAsked) add(o *engines.CreateOptions) error {
 	case "image":
 		v.Image, v.ReadOnly = true, true
 		if m.Source == "" {
-			return errdefs.Errorf(errdefs.ErrInvalid,
-				"invalid mount config for type \"image\": field Source must not be empty")
+			return m.invalid("field Source must not be empty")
 		}
 		if p := m.ImageOptions; p != nil {
 			v.Subpath = p.Subpath
@@ -310,23 +322,28 @@ func (m mountAsked) add(o *engines.CreateOptions) error {
 	case "tmpfs":
 		return m.addTmpfs(o)
 	default:
-		return errdefs.Errorf(errdefs.ErrInvalid, "mount %s: unknown type %q: want bind, volume, tmpfs or image",
-			m.Target, m.Type)
+		return m.invalid("mount type unknown: want bind, volume, tmpfs or image")
 	}
 	if !strings.HasPrefix(m.Target, "/") {
-		return errdefs.Errorf(errdefs.ErrInvalid,
-			"invalid mount config for type %q: field Target must be an absolute path", m.Type)
+		return m.invalid("invalid mount path: %q mount path must be absolute", m.Target)
 	}
 	if v.Subpath != "" && !filepath.IsLocal(v.Subpath) {
-		return errdefs.Errorf(errdefs.ErrInvalid,
-			"invalid mount config for type %q: subpath must be a relative path within the volume, and %q leads out of it",
-			m.Type, v.Subpath)
+		return m.invalid("subpath must be a relative path within the volume, and %q leads out of it", v.Subpath)
 	}
 	o.Volumes = append(o.Volumes, v)
 	return nil
 }
 
+// invalid is what is wrong with a mount, in docker's words.
+func (m mountAsked) invalid(format string, args ...any) error {
+	return errdefs.Errorf(errdefs.ErrInvalid, "invalid mount config for type %q: %w", m.Type,
+		fmt.Errorf(format, args...))
+}
+
 func (m mountAsked) addTmpfs(o *engines.CreateOptions) error {
+	if m.Source != "" {
+		return m.invalid("field Source must not be specified")
+	}
 	var options []string
 	if m.ReadOnly {
 		options = append(options, "ro")
@@ -403,7 +420,7 @@ func (b *asked) blockLimits(o *engines.CreateOptions) error {
 }
 
 // Update reads the body of an update: what is zero stays.
-func Update(r *http.Request) (o engines.UpdateOptions, err error) {
+func Update(r *http.Request, version wire.Version) (o engines.UpdateOptions, err error) {
 	var body struct {
 		hostConfig
 		RestartPolicy dockertypes.RestartPolicy
@@ -417,7 +434,10 @@ func Update(r *http.Request) (o engines.UpdateOptions, err error) {
 	if err := errors.Join(b.refuse(&made), b.retries(&made), b.limits(&made), b.blockLimits(&made)); err != nil {
 		return o, err
 	}
-	if p := body.PidsLimit; p != nil && *p < 0 {
+	switch p := body.PidsLimit; {
+	case version.Before(wire.V(40)):
+		made.Resources.PidsLimit = 0 // no change: older clients send it without meaning it
+	case p != nil && *p <= 0:
 		made.Resources.PidsLimit = -1
 	}
 	return engines.UpdateOptions{Resources: made.Resources, Restart: restartText(body.RestartPolicy)}, nil

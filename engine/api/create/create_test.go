@@ -159,7 +159,7 @@ func TestBodiesThatAreRefused(t *testing.T) {
 		`{"Image":"b","HostConfig":{"SecurityOpt":["seccomp=/etc/shadow"]}}`:                                                         errdefs.ErrInvalid,
 		`{"Image":"b","NetworkingConfig":{"EndpointsConfig":{"n":{"DriverOpts":{"a":"b"}}}}}`:                                        errdefs.ErrUnsupported,
 		`{"Image":"b","NetworkingConfig":{"EndpointsConfig":{"n":{"IPAMConfig":{"LinkLocalIPs":["fd00::5"]}}}}}`:                     errdefs.ErrInvalid,
-		`{"Image":"b","HostConfig":{"Mounts":[{"Type":"volume","Target":"/x","VolumeOptions":{"DriverConfig":{"Name":"nfs"}}}]}}`:    errdefs.ErrUnsupported,
+		`{"Image":"b","HostConfig":{"Mounts":[{"Type":"volume","Target":"/x","VolumeOptions":{"DriverConfig":{"Name":"nfs"}}}]}}`:    errdefs.ErrNotFound,
 	} {
 		if _, err := optionsOf(t, body); !errors.Is(err, kind) {
 			t.Errorf("%s: %v, want %v", body, err, kind)

@@ -150,6 +150,9 @@ func networkText(name string, ep *dockertypes.Endpoint) string {
 // shares are the namespaces it has with others, its devices, and what it may do.
 func (b *asked) shares(o *engines.CreateOptions) error {
 	h := &b.HostConfig
+	if err := modes(h); err != nil {
+		return err
+	}
 	o.Shared = runspec.Shared{
 		PID: runspec.Sharing(h.PidMode), IPC: runspec.Sharing(h.IpcMode), UTS: runspec.Sharing(h.UTSMode),
 		Cgroup: runspec.Sharing(h.CgroupnsMode), User: runspec.Sharing(h.UsernsMode),
@@ -186,6 +189,24 @@ func (b *asked) shares(o *engines.CreateOptions) error {
 			return err
 		}
 		o.CDI = append(o.CDI, names...)
+	}
+	return nil
+}
+
+// modes refuses what is no way to share a namespace, in docker's words.
+func modes(h *hostConfig) error {
+	for _, m := range []struct {
+		kind, mode string
+		words      []string
+	}{
+		{"IPC", h.IpcMode, []string{"", "host", "private", "shareable", "none"}},
+		{"PID", h.PidMode, []string{"", "host"}},
+		{"UTS", h.UTSMode, []string{"", "host"}},
+	} {
+		name, joins := strings.CutPrefix(m.mode, "container:")
+		if !oneOf(m.mode, m.words...) && (!joins || name == "" || m.kind == "UTS") {
+			return errdefs.Errorf(errdefs.ErrInvalid, "invalid %s mode: %s", m.kind, m.mode)
+		}
 	}
 	return nil
 }

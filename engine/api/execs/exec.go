@@ -36,6 +36,7 @@ type execution struct {
 	stderr        bool
 	keys          string
 	made          time.Time
+	begun         time.Time // when the life of the container began that it is of
 	size          chan engines.Size
 
 	mu      sync.Mutex
@@ -106,7 +107,11 @@ func (a *API) get(id string) (*execution, error) {
 	if e, ok := a.all[id]; ok {
 		return e, nil
 	}
-	return nil, errdefs.Errorf(errdefs.ErrNotFound, "No such exec instance: %s", id)
+	return nil, noExec(id)
+}
+
+func noExec(id string) error {
+	return errdefs.Errorf(errdefs.ErrNotFound, "No such exec instance: %s", id)
 }
 
 // RunningIn are the ids of those of a container that run or are still to be started.
@@ -178,7 +183,7 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 		return err
 	}
 	if len(body.Cmd) == 0 {
-		return errdefs.Errorf(errdefs.ErrInvalid, "no exec command specified")
+		return errdefs.Errorf(errdefs.ErrInvalid, "No exec command specified")
 	}
 	size, err := sizeOf(body.ConsoleSize)
 	if err != nil {
@@ -201,8 +206,13 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 	if err != nil {
 		return err
 	}
+	if body.User != "" {
+		if err := a.engine.FindUser(r.Context(), told.ID, body.User); err != nil {
+			return err
+		}
+	}
 	e := &execution{
-		id: newID(), container: told.ID, labels: told.Config.Labels, made: a.engine.Now(),
+		id: newID(), container: told.ID, labels: told.Config.Labels, made: a.engine.Now(), begun: told.State.StartedAt,
 		stdin: body.AttachStdin, stdout: body.AttachStdout, stderr: body.AttachStderr, keys: body.DetachKeys,
 		size: make(chan engines.Size, 1),
 		options: engines.ExecOptions{
@@ -230,11 +240,22 @@ func (a *API) running(ctx context.Context, id string) (*dockertypes.Container, e
 		return nil, err
 	case told.State.Paused:
 		return nil, errdefs.Errorf(errdefs.ErrConflict,
-			"container %s is paused, unpause the container before exec", told.ID)
+			"Container %s is paused, unpause the container before exec", strings.TrimPrefix(told.Name, "/"))
 	case !told.State.Running || told.State.Restarting:
 		return nil, errdefs.Errorf(errdefs.ErrConflict, "container %s is not running", told.ID)
 	}
 	return told, nil
+}
+
+// lives says whether the life of the container still goes on that an exec was made for: one
+// of an earlier life is no more.
+func (a *API) lives(ctx context.Context, e *execution) error {
+	told, err := a.engine.InspectContainer(ctx, e.container)
+	if err != nil || !told.State.Running || !told.State.StartedAt.Equal(e.begun) {
+		return noExec(e.id)
+	}
+	_, err = a.running(ctx, e.container)
+	return err
 }
 
 // sizeOf is the size that a body has, as height and width.
@@ -284,7 +305,7 @@ func (a *API) start(w http.ResponseWriter, r *route.Request) error {
 		e.resize(size)
 	}
 	// What is known before the connection is taken over is an answer of its own.
-	if _, err := a.running(r.Context(), e.container); err != nil {
+	if err := a.lives(r.Context(), e); err != nil {
 		return err
 	}
 	if err := e.begin(); err != nil {
@@ -298,7 +319,7 @@ func (a *API) start(w http.ResponseWriter, r *route.Request) error {
 		e.end(nil)
 		return err
 	}
-	stream, err := hijack.Take(w, r, e.options.Terminal)
+	stream, err := hijack.Take(w, r, body.Tty)
 	if err != nil {
 		e.end(nil)
 		return err
@@ -404,11 +425,11 @@ func (a *API) follow(e *execution) func() {
 }
 
 func (a *API) resize(w http.ResponseWriter, r *route.Request) error {
-	e, err := a.get(r.Param("id"))
+	size, err := hijack.Size(r.URL.Query())
 	if err != nil {
 		return err
 	}
-	size, err := hijack.Size(r.URL.Query())
+	e, err := a.get(r.Param("id"))
 	if err != nil {
 		return err
 	}

@@ -3,8 +3,10 @@ package hijack
 import (
 	"cmp"
 	"errors"
+	"math"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"cove/engine/api/wire"
 	engines "cove/engine/containers"
@@ -26,23 +28,42 @@ func DetachKeys(q url.Values, tty bool) ([]byte, error) {
 
 // Size reads the size of a terminal.
 func Size(q url.Values) (s engines.Size, err error) {
-	rows, err := wire.Int(q, "h", 0)
-	if err != nil {
-		return s, err
+	for _, side := range []struct {
+		name, key string
+		to        *uint16
+	}{{"height", "h", &s.Rows}, {"width", "w", &s.Cols}} {
+		text := q.Get(side.key)
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err == nil && (n < 0 || n > math.MaxUint16) {
+			err = strconv.ErrRange
+		}
+		if err != nil {
+			var number *strconv.NumError
+			if errors.As(err, &number) {
+				err = number.Err
+			}
+			return s, errdefs.Errorf(errdefs.ErrInvalid, "invalid resize %s %q: %w", side.name, text, err)
+		}
+		*side.to = uint16(n)
 	}
-	cols, err := wire.Int(q, "w", 0)
-	const most = 1<<16 - 1
-	if err == nil && (rows < 0 || cols < 0 || rows > most || cols > most) {
-		err = errdefs.Errorf(errdefs.ErrInvalid, "a terminal of %d rows and %d columns cannot be", rows, cols)
-	}
-	return engines.Size{Rows: uint16(rows), Cols: uint16(cols)}, err
+	return s, nil
 }
+
+// The exit codes of what is wrong with the program itself.
+const (
+	cannotRun       = 126
+	commandNotFound = 127
+)
 
 // StartError has the status that docker gives a program that cannot be started.
 func StartError(err error) error {
 	var start *engines.StartError
 	if errors.As(err, &start) {
-		return &wire.StatusError{Status: http.StatusBadRequest, Err: err}
+		status := http.StatusInternalServerError
+		if start.Code == commandNotFound || start.Code == cannotRun {
+			status = http.StatusBadRequest
+		}
+		return &wire.StatusError{Status: status, Err: err}
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package hijack
 
 import (
 	"bufio"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -21,7 +22,7 @@ func Socket(w http.ResponseWriter, r *route.Request, use func(*Stream)) error {
 	if r.Header.Get("Sec-Websocket-Key") == "" {
 		return errdefs.Errorf(errdefs.ErrInvalid, "this is for websockets: the request asks for none")
 	}
-	if origin := r.Header.Get("Origin"); origin != "" {
+	if origin := r.Header.Get("Origin"); origin != "" && !ofSocket(r) {
 		if from, err := url.Parse(origin); err != nil || from.Host != r.Host {
 			return errdefs.Errorf(errdefs.ErrDenied, "a page of %s may not open websockets to %s", origin, r.Host)
 		}
@@ -37,4 +38,10 @@ func Socket(w http.ResponseWriter, r *route.Request, use func(*Stream)) error {
 		return wire.ErrCut // it has said why
 	}
 	return nil
+}
+
+// ofSocket reports whether a request came by a Unix socket, which no page can reach.
+func ofSocket(r *route.Request) bool {
+	at, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	return ok && at.Network() == "unix"
 }

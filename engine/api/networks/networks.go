@@ -172,6 +172,9 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 		}
 	}
 	id, err := a.engine.CreateNetwork(r.Context(), o)
+	if errors.Is(err, errdefs.ErrConflict) { // docker's for subnets that overlap
+		return &wire.StatusError{Status: http.StatusForbidden, Err: err}
+	}
 	if err != nil {
 		return err
 	}

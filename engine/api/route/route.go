@@ -166,6 +166,9 @@ func (m *Mux) answer(w http.ResponseWriter, r *http.Request) error {
 	if strings.Contains(r.URL.RawQuery, "%00") {
 		return errdefs.Errorf(errdefs.ErrInvalid, "the request has a parameter with a NUL character")
 	}
+	if r.Method == http.MethodOptions {
+		return nil // as docker has it, whatever the path
+	}
 	segments := strings.Split(strings.Trim(path, "/"), "/")
 	for _, row := range m.rows {
 		if row.Method != r.Method || version.Before(row.Since) {

@@ -83,7 +83,8 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 	}
 	switch {
 	case body.Driver != "" && body.Driver != "local":
-		return errdefs.Errorf(errdefs.ErrNotFound, "volume driver %q: there is only local", body.Driver)
+		return errdefs.Errorf(errdefs.ErrNotFound, "plugin %q not found: there is only the volume driver local",
+			body.Driver)
 	case body.ClusterVolumeSpec != nil:
 		return errdefs.Errorf(errdefs.ErrUnsupported, "volume %s: volumes of a swarm are not supported", body.Name)
 	}

@@ -146,11 +146,8 @@ var words = map[errdefs.Remedy]string{
 
 // Text is the text of err, with what would help.
 func Text(err error) string {
-	text := errdefs.Text(err, words)
-	if name, ok := strings.CutPrefix(text, "no such container: "); ok {
-		text = "No such container: " + name // scripts look for it
-	}
-	return text
+	// scripts look for it
+	return strings.Replace(errdefs.Text(err, words), "no such container: ", "No such container: ", 1)
 }
 
 // WriteError answers with an error in docker's shape.

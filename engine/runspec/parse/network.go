@@ -193,6 +193,7 @@ func hardware(what, text string) (string, error) {
 // Link reads CONTAINER[:ALIAS]; without an alias it is the container's name.
 func Link(text string) (network.Link, error) {
 	name, alias, _ := strings.Cut(strings.TrimPrefix(text, "/"), ":")
+	alias = strings.TrimPrefix(alias, "/")
 	if name == "" || strings.ContainsAny(alias, ": /") {
 		return network.Link{}, errdefs.Errorf(errdefs.ErrInvalid, "link %q: want CONTAINER[:ALIAS]", text)
 	}

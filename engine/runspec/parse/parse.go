@@ -186,7 +186,7 @@ func portRange(s string) (first, last uint16, err error) {
 func port(s string) (uint16, error) {
 	n, err := strconv.ParseUint(s, 10, 16)
 	if err != nil || n == 0 {
-		return 0, errdefs.Errorf(errdefs.ErrInvalid, "%q is not a port (1-65535)", s)
+		return 0, errdefs.Errorf(errdefs.ErrInvalid, "invalid port specification: %q: want 1 to 65535", s)
 	}
 	return uint16(n), nil
 }
@@ -251,6 +251,12 @@ func SecurityOpt(s *record.Security, opt string, readFile func(string) ([]byte, 
 			return errdefs.Errorf(errdefs.ErrInvalid, "security option %s: want true or false", opt)
 		}
 		return nil
+	case "writable-cgroups":
+		if !slices.Contains([]string{"", "true", "false"}, value) {
+			return errdefs.Errorf(errdefs.ErrInvalid, "security option %s: want true or false", opt)
+		}
+		s.WritableCgroups = value != "false"
+		return nil
 	case "apparmor":
 		if value == "" || strings.ContainsAny(value, "\x00\n") {
 			return errdefs.Errorf(errdefs.ErrInvalid, "security option %s: want the name of a profile, or unconfined", opt)
@@ -275,7 +281,7 @@ func SecurityOpt(s *record.Security, opt string, readFile func(string) ([]byte, 
 	}
 	return errdefs.Errorf(errdefs.ErrUnsupported,
 		"security option %s: not supported; there are seccomp=FILE|unconfined, "+
-			"systempaths=unconfined, apparmor=PROFILE|unconfined, label=disable and no-new-privileges", opt)
+			"systempaths=unconfined, apparmor=PROFILE|unconfined, label=disable, no-new-privileges and writable-cgroups", opt)
 }
 
 // LastTmpfs leaves of several at one place the last one, as docker does.

@@ -89,7 +89,7 @@ func (f *Flags) Register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.privileged, "privileged", false, "give it every capability and device, unfiltered")
 	fs.StringArrayVar(&f.capAdd, "cap-add", nil, "add a capability")
 	fs.StringArrayVar(&f.capDrop, "cap-drop", nil, "drop a capability (ALL for all)")
-	fs.StringArrayVar(&f.securityOpts, "security-opt", nil, "no-new-privileges, seccomp=FILE|unconfined, systempaths=unconfined")
+	fs.StringArrayVar(&f.securityOpts, "security-opt", nil, "no-new-privileges, seccomp=FILE|unconfined, systempaths=unconfined, writable-cgroups")
 	fs.StringArrayVarP(&f.labels, "label", "l", nil, "label it: KEY=VALUE")
 	fs.StringArrayVar(&f.labelFiles, "label-file", nil, "read labels from a file, one a line")
 	fs.StringVar(&f.stopSignal, "stop-signal", "", "signal that stop sends (default: the image's, or SIGTERM)")

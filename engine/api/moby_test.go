@@ -1,0 +1,222 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The tests of this file ask what moby's own integration tests ask of dockerd.
+
+// TestStopsGoOnWithoutTheirClients: whoever asked for a stop or a restart may hang up.
+func TestStopsGoOnWithoutTheirClients(t *testing.T) {
+	t.Parallel()
+	c := serve(t, withBox(t))
+	const deaf = `{"Image":"box","Cmd":["sh","-c","trap '' TERM; echo ready; while :; do sleep 0.1; done"],"HostConfig":{"NetworkMode":"none"}}`
+	for _, verb := range []string{"stop", "restart"} {
+		id := c.create(t, deaf)
+		c.want(t, http.StatusNoContent, "POST", "/containers/"+id+"/start", "")
+		first := c.state(t, id)
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://d/containers/"+id+"/"+verb+"?t=1", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res, err := c.Do(r); err == nil {
+			res.Body.Close()
+			t.Errorf("%s: %s before it was hung up on", verb, res.Status)
+		}
+		cancel()
+		for range 200 {
+			now := c.state(t, id)
+			if verb == "stop" && now.Status == "exited" || verb == "restart" && now.Running && now.StartedAt != first.StartedAt {
+				first.Status = ""
+				break
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if first.Status != "" {
+			t.Errorf("%s: %+v, and that is how it stays", verb, c.state(t, id))
+		}
+		c.want(t, http.StatusNoContent, "DELETE", "/containers/"+id+"?force=1", "")
+	}
+}
+
+type lifeState struct {
+	Status, StartedAt string
+	Running           bool
+}
+
+func (c *client) state(t *testing.T, id string) lifeState {
+	t.Helper()
+	var told struct{ State lifeState }
+	if err := json.Unmarshal([]byte(c.want(t, 200, "GET", "/containers/"+id+"/json", "")), &told); err != nil {
+		t.Fatal(err)
+	}
+	return told.State
+}
+
+// TestExecsAreOfOneLife: one that was made in a life before cannot be started any more, and
+// whose user the container does not know is not made at all.
+func TestExecsAreOfOneLife(t *testing.T) {
+	t.Parallel()
+	c := serve(t, withBox(t))
+	id := c.create(t, `{"Image":"box","Cmd":["sleep","1000"],"HostConfig":{"NetworkMode":"none"}}`)
+	c.want(t, http.StatusNoContent, "POST", "/containers/"+id+"/start", "")
+	for user, says := range map[string]string{
+		"no-such-user":    "unable to find user no-such-user: no matching entries in passwd file",
+		"1:no-such-group": "unable to find group no-such-group: no matching entries in group file",
+	} {
+		has(t, c.want(t, http.StatusBadRequest, "POST", "/containers/"+id+"/exec", `{"Cmd":["id"],"User":"`+user+`"}`), says)
+	}
+	var made struct {
+		ID string `json:"Id"`
+	}
+	decode(t, c.want(t, http.StatusCreated, "POST", "/containers/"+id+"/exec", `{"Cmd":["true"],"User":"0:0"}`), &made)
+	c.want(t, http.StatusNoContent, "POST", "/containers/"+id+"/pause", "")
+	has(t, c.want(t, http.StatusConflict, "POST", "/exec/"+made.ID+"/start", `{"Detach":true}`), "unpause the container before exec")
+	c.want(t, http.StatusNoContent, "POST", "/containers/"+id+"/unpause", "")
+	c.want(t, http.StatusNoContent, "POST", "/containers/"+id+"/restart?t=0", "")
+	has(t, c.want(t, http.StatusNotFound, "POST", "/exec/"+made.ID+"/start", `{"Detach":true}`), "No such exec instance")
+}
+
+// TestFramesOfExecs: whether streams come in frames is what the start says, and not whether
+// the process has a terminal.
+func TestFramesOfExecs(t *testing.T) {
+	t.Parallel()
+	c := serve(t, withBox(t))
+	id := c.create(t, `{"Image":"box","Cmd":["sleep","1000"],"HostConfig":{"NetworkMode":"none"}}`)
+	c.want(t, http.StatusNoContent, "POST", "/containers/"+id+"/start", "")
+	for body, said := range map[string]string{`{}`: "\x01\x00\x00\x00\x00\x00\x00\x057 9\r\n", `{"Tty":true}`: "7 9\r\n"} {
+		var made struct {
+			ID string `json:"Id"`
+		}
+		decode(t, c.want(t, http.StatusCreated, "POST", "/containers/"+id+"/exec",
+			`{"Cmd":["stty","size"],"Tty":true,"ConsoleSize":[7,9],"AttachStdout":true}`), &made)
+		conn := c.hijack(t, "/exec/"+made.ID+"/start", body, true)
+		if text, err := io.ReadAll(conn.r); err != nil || string(text) != said {
+			t.Errorf("%s: %q, %v", body, text, err)
+		}
+	}
+}
+
+// TestSharedIPC: a container keeps its IPC namespace for itself, unless it is said to be
+// shareable, or a client from before there was a choice made it.
+func TestSharedIPC(t *testing.T) {
+	t.Parallel()
+	c := serve(t, withBox(t))
+	for _, tt := range []struct {
+		version, mode string
+		status        int
+	}{{"/v1.51", "", 500}, {"/v1.51", "private", 500}, {"/v1.51", "shareable", 204}, {"/v1.39", "", 204}} {
+		var donor struct {
+			ID string `json:"Id"`
+		}
+		decode(t, c.want(t, 201, "POST", tt.version+"/containers/create",
+			`{"Image":"box","Cmd":["sleep","1000"],"HostConfig":{"NetworkMode":"none","IpcMode":"`+tt.mode+`"}}`), &donor)
+		says := []string{"failed to join IPC namespace", donor.ID + " is not running"}
+		if tt.status == 500 {
+			says = []string{"can't join IPC of container " + donor.ID + ": non-shareable IPC"}
+		}
+		joins := c.create(t, `{"Image":"box","Cmd":["sleep","1000"],"HostConfig":{"NetworkMode":"none","IpcMode":"container:`+donor.ID+`"}}`)
+		has(t, c.want(t, 500, "POST", "/containers/"+joins+"/start", ""), says...)
+		c.want(t, 204, "POST", "/containers/"+donor.ID+"/start", "")
+		c.want(t, tt.status, "POST", "/containers/"+joins+"/start", "")
+	}
+}
+
+// TestUpdatesOfMoby: what takes a limit away again, and how inspect shows it.
+func TestUpdatesOfMoby(t *testing.T) {
+	t.Parallel()
+	c := serve(t, withBox(t))
+	id := c.create(t, `{"Image":"box","Cmd":["sleep","1000"],"HostConfig":{"NetworkMode":"none","PidsLimit":32}}`)
+	c.want(t, http.StatusNoContent, "POST", "/containers/"+id+"/start", "")
+	for _, tt := range []struct{ version, body, shows string }{
+		{"", `{"CpuQuota":15000}`, `"CpuQuota":15000`},
+		{"", `{"CpuQuota":-1}`, `"CpuQuota":-1`},
+		{"/v1.24", `{"PidsLimit":16}`, `"PidsLimit":32`},
+		{"", `{"PidsLimit":16}`, `"PidsLimit":16`},
+		{"", `{"PidsLimit":0}`, `"PidsLimit":0`},
+		{"", `{"PidsLimit":8}`, `"PidsLimit":8`},
+		{"", `{"PidsLimit":-2}`, `"PidsLimit":0`},
+	} {
+		c.want(t, 200, "POST", tt.version+"/containers/"+id+"/update", tt.body)
+		has(t, c.want(t, 200, "GET", "/containers/"+id+"/json", ""), tt.shows)
+	}
+}
+
+// TestWritableCgroups: a container makes groups below its own only if it is said that it may.
+func TestWritableCgroups(t *testing.T) {
+	t.Parallel()
+	c := serve(t, withBox(t))
+	const make = `mkdir $([ -d /sys/fs/cgroup/pids ] && echo /sys/fs/cgroup/pids/below || echo /sys/fs/cgroup/below)`
+	for opt, code := range map[string]string{"": `"StatusCode":1`, "writable-cgroups=false": `"StatusCode":1`, "writable-cgroups": `"StatusCode":0`, "writable-cgroups=true": `"StatusCode":0`} {
+		opts := "[]"
+		if opt != "" {
+			opts = `["` + opt + `"]`
+		}
+		id := c.create(t, `{"Image":"box","Cmd":["sh","-c","`+make+`"],"HostConfig":{"NetworkMode":"none","SecurityOpt":`+opts+`}}`)
+		c.want(t, http.StatusNoContent, "POST", "/containers/"+id+"/start", "")
+		has(t, c.want(t, 200, "POST", "/containers/"+id+"/wait", ""), code)
+		has(t, c.want(t, 200, "GET", "/containers/"+id+"/json", ""), strings.TrimSuffix(`"SecurityOpt":["`+strings.TrimSuffix(opt, "=true"), `["`)[:10])
+	}
+	has(t, c.want(t, 400, "POST", "/containers/create", `{"Image":"box","Cmd":["x"],"HostConfig":{"SecurityOpt":["writable-cgroups=1"]}}`),
+		`security option writable-cgroups=1: want true or false`)
+}
+
+// TestExportOfARunningContainer mounts no overlay over the directories of the one that runs,
+// which the kernel warns of, and has nothing of what is mounted in it.
+func TestExportOfARunningContainer(t *testing.T) {
+	t.Parallel()
+	c := serve(t, withBox(t))
+	id := c.create(t, `{"Image":"box","Cmd":["sh","-c","echo new > /new; echo hidden > /data/hidden; echo ready; sleep 1000"],"HostConfig":{"NetworkMode":"none","Tmpfs":{"/data":""}}}`)
+	c.want(t, http.StatusNoContent, "POST", "/containers/"+id+"/start", "")
+	for range 100 {
+		if strings.Contains(c.want(t, 200, "GET", "/containers/"+id+"/logs?stdout=1", ""), "ready") {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	tar := c.want(t, 200, "GET", "/containers/"+id+"/export", "")
+	list := exec.CommandContext(t.Context(), "tar", "-t")
+	list.Stdin = strings.NewReader(tar)
+	names, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, there := range map[string]bool{"new": true, "data/": true, "data/hidden": false, "proc/": true, "proc/1/": false} {
+		if strings.Contains("\n"+string(names), "\n"+name+"\n") != there {
+			t.Errorf("%s: want it there %v", name, there)
+		}
+	}
+}
+
+// TestStatsHaveWhatClientsRead: agents read counters of each interface, processor and device.
+func TestStatsHaveWhatClientsRead(t *testing.T) {
+	t.Parallel()
+	c := serve(t, withBox(t))
+	id := c.create(t, `{"Image":"box","Cmd":["sh","-c","while :; do :; done"]}`)
+	c.want(t, http.StatusNoContent, "POST", "/containers/"+id+"/start", "")
+	text := c.want(t, 200, "GET", "/containers/"+id+"/stats?stream=0", "")
+	has(t, text, `"rx_packets":`, `"tx_dropped":`, `"usage_in_usermode":`, `"throttled_periods":`, `"inactive_file":`)
+	if n := strings.Count(text, `"read":"`); n != 1 {
+		t.Errorf("%d samples, want one: %s", n, text)
+	}
+}
+
+// TestListHasAnnotations as of API 1.46.
+func TestListHasAnnotations(t *testing.T) {
+	t.Parallel()
+	c := serve(t, withBox(t))
+	c.create(t, `{"Image":"box","Cmd":["true"],"HostConfig":{"Annotations":{"foo":"bar"}}}`)
+	has(t, c.want(t, 200, "GET", "/v1.46/containers/json?all=1", ""), `"Annotations":{"foo":"bar"}`)
+	if text := c.want(t, 200, "GET", "/v1.44/containers/json?all=1", ""); strings.Contains(text, "Annotations") {
+		t.Error(text)
+	}
+	c.want(t, 200, http.MethodOptions, "/", "")
+}
