@@ -40,7 +40,7 @@ func (c *Container) exec(ctx context.Context, cfg record.ExecConfig, st Streams)
 	x := &execution{Ends: streams.Of(st), c: c}
 	defer x.close()
 	hello := attach.Hello{Kind: attach.Exec, Exec: &cfg}
-	if !cfg.Detach && !cfg.Terminal {
+	if hello.Rows, hello.Cols = st.Size(); !cfg.Detach && !cfg.Terminal {
 		hello.Stdin = st.Stdin != nil
 		if err := x.Pipe(); err != nil {
 			return record.ExitStatus{}, err

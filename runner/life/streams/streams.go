@@ -38,6 +38,17 @@ type Streams struct {
 // Size is a terminal's.
 type Size struct{ Rows, Cols uint16 }
 
+// Size is the size that is known already, so that the terminal has it from its beginning
+// on; zeros if none is.
+func (s Streams) Size() (rows, cols uint16) {
+	select {
+	case size := <-s.Resize:
+		return size.Rows, size.Cols
+	default:
+		return 0, 0
+	}
+}
+
 // Ends are the ends of one process's streams.
 type Ends struct {
 	// Theirs are to be given to the process: stdin, if there is one, stdout, stderr.
