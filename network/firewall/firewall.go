@@ -195,21 +195,40 @@ func (f *Table) Unpublish(ports []publish.Port, ip netip.Addr) error {
 }
 
 // remove removes a batch of ports. One that is missing keeps the others, too, as a batch is
-// all or nothing: it is looked for by halves.
+// all or nothing: then those are removed that are there.
 func (f *Table) remove(ports []publish.Port, ip netip.Addr) error {
 	err := f.change(ports, ip, (*nftables.Conn).SetDeleteElements)
-	if !errors.Is(err, unix.ENOENT) || len(ports) == 1 {
-		return unlessGone(err)
+	if !errors.Is(err, unix.ENOENT) {
+		return err
 	}
-	half := len(ports) / 2
-	return errors.Join(f.remove(ports[:half], ip), f.remove(ports[half:], ip))
+	if ports, err = f.present(ports, ip); err != nil || len(ports) == 0 {
+		return err
+	}
+	return f.change(ports, ip, (*nftables.Conn).SetDeleteElements)
 }
 
-func unlessGone(err error) error {
-	if errors.Is(err, unix.ENOENT) {
-		return nil
+// present are those of the ports that are published, wherever they lead.
+func (f *Table) present(ports []publish.Port, ip netip.Addr) (there []publish.Port, err error) {
+	conn, err := nftables.New()
+	if err != nil {
+		return nil, fmt.Errorf("network: opening nftables: %w", err)
 	}
-	return err
+	keys := map[string]bool{}
+	for _, set := range []*nftables.Set{f.ports(), f.anyPorts()} {
+		all, err := conn.GetSetElements(set)
+		if err != nil && !errors.Is(err, unix.ENOENT) {
+			return nil, fmt.Errorf("network: reading published ports: %w", err)
+		}
+		for _, e := range all {
+			keys[set.Name+string(e.Key)] = true
+		}
+	}
+	for _, p := range ports {
+		if set, e := f.element(p, ip); keys[set.Name+string(e.Key)] {
+			there = append(there, p)
+		}
+	}
+	return there, nil
 }
 
 // change is one batch.
