@@ -50,7 +50,7 @@ func TestContainers(t *testing.T) {
 		{"cp shop:/nothing $W/x", 1, "cove: no such file or directory: /nothing\n"},
 		{"diff shop", 0, "A /new\n"},
 		{`commit -m made -c 'CMD ["x"]' shop made:v1`, 0, "sha256:ID\n"},
-		{"commit -c 'RUN x' shop", 1, "cove: only instructions that change the config are possible here: CMD ENTRYPOINT ENV EXPOSE LABEL ONBUILD STOPSIGNAL USER VOLUME\n"},
+		{"commit -c 'RUN x' shop", 1, "cove: only instructions that change the config are possible here: CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD SHELL STOPSIGNAL USER VOLUME WORKDIR\n"},
 		{"history made:v1", 0, "" +
 			"IMAGE          CREATED CREATED BY    SIZE      COMMENT\n" +
 			"SHORT-ID----   AGO serve -p 80   5B        made\n" +

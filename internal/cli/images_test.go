@@ -111,7 +111,7 @@ func TestImagesRefused(t *testing.T) {
 		{"save", 1, "cove: \"cove save\" requires at least 1 argument (cove save [flags] IMAGE [IMAGE...]). See 'cove save --help'\n"},
 		{"load -i $W/nothing.tar", 1, "cove: open $W/nothing.tar: no such file or directory\n"},
 		{"import --platform moon $W/five.tar x", 1, "cove: platform \"moon\": unknown operating system or architecture \"moon\"; there are amd64, arm64, arm, 386, ppc64le, s390x, riscv64, loong64, mips64le, mips64, mipsle, mips, ppc64, ppc, sparc64, sparc, s390, riscv, wasm, on linux, windows, freebsd, darwin, netbsd, openbsd, dragonfly, solaris, illumos, aix, plan9, android, ios, js, wasip1, wasi\n"},
-		{"import -c 'RUN true' $W/five.tar x", 1, "cove: only instructions that change the config are possible here: CMD ENTRYPOINT ENV EXPOSE LABEL ONBUILD STOPSIGNAL USER VOLUME\n"},
+		{"import -c 'RUN true' $W/five.tar x", 1, "cove: only instructions that change the config are possible here: CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD SHELL STOPSIGNAL USER VOLUME WORKDIR\n"},
 		{"import $W/nothing.tar x", 1, "cove: open $W/nothing.tar: no such file or directory\n"},
 		{"import", 1, "cove: \"cove import\" requires at least 1 argument (cove import [flags] FILE|- [NAME[:TAG]]). See 'cove import --help'\n"},
 		{"pull UPPER", 1, "cove: image name \"UPPER\": a repository is lower case: did you mean upper?\n"},
