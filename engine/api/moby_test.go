@@ -1,11 +1,16 @@
 package api_test
 
 import (
+	"archive/tar"
 	"context"
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -219,4 +224,100 @@ func TestListHasAnnotations(t *testing.T) {
 		t.Error(text)
 	}
 	c.want(t, 200, http.MethodOptions, "/", "")
+}
+
+// TestFilesOfAStoppedContainer are those that it had: what is mounted in it is where it was,
+// with the names and links of the whole, and so are the files that are made for it.
+func TestFilesOfAStoppedContainer(t *testing.T) {
+	t.Parallel()
+	c := serve(t, withBox(t))
+	host := t.TempDir()
+	for name, text := range map[string]string{"file1": "one", "test": "bound"} {
+		if err := os.WriteFile(filepath.Join(host, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, to := range map[string]string{"near": "file1", "far": "/foo/bar"} {
+		if err := os.Symlink(to, filepath.Join(host, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id := c.create(t, `{"Image":"box","Cmd":["sh","-c","echo x > /foo/bar"],"HostConfig":{"NetworkMode":"none","Binds":["/foo","`+host+`:/vol","`+host+`/test:/deep/er/test:ro","`+host+`:/kept:ro"]}}`)
+	for _, life := range []string{"that was never started", "that has ended"} {
+		for name, target := range map[string]string{"/vol/near": "/vol/file1", "/vol/far": "/foo/bar"} {
+			if got := c.linkTarget(t, id, name); got != target {
+				t.Errorf("%s: %s leads to %q, want %q", life, name, got, target)
+			}
+		}
+		if names := c.archived(t, id, "/deep/er/test"); names["test"] != "bound" {
+			t.Errorf("%s: %q", life, names)
+		}
+		if life == "that was never started" {
+			c.want(t, http.StatusNoContent, "POST", "/containers/"+id+"/start", "")
+			c.want(t, http.StatusOK, "POST", "/containers/"+id+"/wait", "")
+		}
+	}
+	if names := c.archived(t, id, "/foo"); names["foo/bar"] != "x\n" {
+		t.Errorf("of a volume: %q", names)
+	}
+	if names := c.archived(t, id, "/vol/far/"); len(names) != 0 {
+		t.Errorf("a file as a directory: %q", names)
+	}
+	if names := c.archived(t, id, "/etc/hosts"); !strings.Contains(names["hosts"], "localhost") {
+		t.Errorf("/etc/hosts is %q", names)
+	}
+	has(t, c.want(t, http.StatusForbidden, "PUT", "/containers/"+id+"/archive?path=/kept", ""), "marked read-only")
+	if mounts, err := os.ReadFile("/proc/self/mountinfo"); err != nil || strings.Contains(string(mounts), id) {
+		t.Errorf("mounts are left: %v", err)
+	}
+}
+
+// linkTarget is where a link leads that stat tells of.
+func (c *client) linkTarget(t *testing.T, id, name string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodHead, "http://d/containers/"+id+"/archive?path="+name, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := c.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	text, err := base64.StdEncoding.DecodeString(res.Header.Get("X-Docker-Container-Path-Stat"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var st struct{ LinkTarget string }
+	decode(t, string(text), &st)
+	return st.LinkTarget
+}
+
+// archived are the files of an archive, by name; none if there is no archive.
+func (c *client) archived(t *testing.T, id, name string) map[string]string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://d/containers/"+id+"/archive?path="+name, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := c.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	all := map[string]string{}
+	if res.StatusCode != http.StatusOK {
+		return all
+	}
+	for in := tar.NewReader(res.Body); ; {
+		h, err := in.Next()
+		if err == io.EOF {
+			return all
+		}
+		text, rerr := io.ReadAll(in)
+		if err := errors.Join(err, rerr); err != nil {
+			t.Fatal(err)
+		}
+		all[h.Name] = string(text)
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -234,16 +235,45 @@ func (fl *Files) inContainer(
 			return inProcess(ctx, c, now.Pid, name, do)
 		}
 		cfg := c.Config()
-		if m, rest, ok := mountAt(cfg.Mounts, name); ok {
+		m, rest, mounted := mountAt(cfg.Mounts, name)
+		switch {
+		case mounted && !cfg.Root.IDMap.IsZero():
 			return inMount(c, m, rest, write, do)
-		}
-		if write && cfg.Asked != nil && cfg.Asked.ReadOnly {
+		case write && mounted && m.ReadOnly:
+			return readOnlyMount(c, m)
+		case write && !mounted && cfg.Asked != nil && cfg.Asked.ReadOnly:
 			return errdefs.Errorf(errdefs.ErrDenied, "container rootfs is marked read-only: %s", c)
+		case !cfg.Root.IDMap.IsZero():
+			return rootfs.With(ctx, cfg.Root, func(root int) error {
+				return do(rootfs.Root{FD: root, Owners: cfg.Root.Owners()}, name)
+			})
 		}
-		return rootfs.With(ctx, cfg.Root, func(root int) error {
-			return do(rootfs.Root{FD: root, Owners: cfg.Root.Owners()}, name)
+		return overlay.WithBinds(ctx, cfg.Root, binds(c), func(root int) error {
+			return do(rootfs.Root{FD: root}, name)
 		})
 	})
+}
+
+// binds are what a container that does not run would see at places of its root: its
+// volumes, what it has of the host, and the files that are written for it at each start.
+func binds(c *runner.Container) (all []overlay.Bind) {
+	for _, m := range c.Config().Mounts {
+		if _, err := os.Stat(m.Source); err == nil && m.Stack == nil && path.IsAbs(m.Source) {
+			all = append(all, overlay.Bind{Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly})
+		}
+	}
+	for _, name := range []string{"hosts", "hostname", "resolv.conf"} {
+		own, target := filepath.Join(c.Dir(), name), "/etc/"+name
+		taken := slices.ContainsFunc(all, func(b overlay.Bind) bool { return path.Clean(b.Target) == target })
+		if _, err := os.Stat(own); err == nil && !taken {
+			all = append(all, overlay.Bind{Source: own, Target: target})
+		}
+	}
+	return all
+}
+
+func readOnlyMount(c *runner.Container, m record.Mounted) error {
+	return errdefs.Errorf(errdefs.ErrDenied, "mounted volume is marked read-only: container %s has it at %s", c, m.Target)
 }
 
 // mapped finds a mount that a container with a user namespace sees with its
@@ -262,7 +292,7 @@ func inMount(
 	c *runner.Container, m record.Mounted, rest string, write bool, do func(root rootfs.Root, name string) error,
 ) error {
 	if write && m.ReadOnly {
-		return errdefs.Errorf(errdefs.ErrDenied, "mounted volume is marked read-only: container %s has it at %s", c, m.Target)
+		return readOnlyMount(c, m)
 	}
 	fd, err := rootfs.Open(m.Source)
 	if err != nil {
