@@ -234,23 +234,30 @@ func (fl *Files) inContainer(
 		if now.Pid > 0 { // somebody started it meanwhile
 			return inProcess(ctx, c, now.Pid, name, do)
 		}
-		cfg := c.Config()
-		m, rest, mounted := mountAt(cfg.Mounts, name)
-		switch {
-		case mounted && !cfg.Root.IDMap.IsZero():
-			return inMount(c, m, rest, write, do)
-		case write && mounted && m.ReadOnly:
-			return readOnlyMount(c, m)
-		case write && !mounted && cfg.Asked != nil && cfg.Asked.ReadOnly:
-			return errdefs.Errorf(errdefs.ErrDenied, "container rootfs is marked read-only: %s", c)
-		case !cfg.Root.IDMap.IsZero():
-			return rootfs.With(ctx, cfg.Root, func(root int) error {
-				return do(rootfs.Root{FD: root, Owners: cfg.Root.Owners()}, name)
-			})
-		}
-		return overlay.WithBinds(ctx, cfg.Root, binds(c), func(root int) error {
-			return do(rootfs.Root{FD: root}, name)
+		return inStopped(ctx, c, name, write, do)
+	})
+}
+
+// inStopped calls do with the root of a container that does not run.
+func inStopped(
+	ctx context.Context, c *runner.Container, name string, write bool, do func(root rootfs.Root, name string) error,
+) error {
+	cfg := c.Config()
+	m, rest, mounted := mountAt(cfg.Mounts, name)
+	switch {
+	case mounted && !cfg.Root.IDMap.IsZero():
+		return inMount(c, m, rest, write, do)
+	case write && mounted && m.ReadOnly:
+		return readOnlyMount(c, m)
+	case write && !mounted && cfg.Asked != nil && cfg.Asked.ReadOnly:
+		return errdefs.Errorf(errdefs.ErrDenied, "container rootfs is marked read-only: %s", c)
+	case !cfg.Root.IDMap.IsZero():
+		return rootfs.With(ctx, cfg.Root, func(root int) error {
+			return do(rootfs.Root{FD: root, Owners: cfg.Root.Owners()}, name)
 		})
+	}
+	return overlay.WithBinds(ctx, cfg.Root, binds(c), func(root int) error {
+		return do(rootfs.Root{FD: root}, name)
 	})
 }
 
