@@ -281,10 +281,10 @@ for h in starting healthy none unhealthy; do echo $h $(cove ps -f name=$N -f hea
 	{
 		"filters of ps: names with their slash, exit codes, what was before and since, ports, volumes and networks",
 		`cove run --name $N-a box sh -c 'exit 7'; cove create --name $N-b -v $N:/v box true >/dev/null; cove run -d --name $N-c -p 127.0.0.1::81 box sleep 1000 >/dev/null
-for f in name=^/$N-a$ name=^$N-b$ exited=7 before=$N-b since=$N-b publish=81 volume=$N volume=/v status=created status=running network=bridge; do
+for f in name=^/$N-a$ name=^$N-b$ exited=7 before=$N-b since=$N-b publish=81 expose=81 volume=$N volume=/v status=created status=running network=bridge; do
 echo $f: $(cove ps -a -f $f --format '{{.Names}}' | grep "^$N-" | sort); done | sed "s/$N/N/g"
 cove ps -f status=nonsense 2>/dev/null || echo refused; cove rm -f $N-c >/dev/null`,
-		`name=\^/N-a\$: N-a\nname=\^N-b\$: N-b\nexited=7: N-a\nbefore=N-b: N-a\nsince=N-b: N-c\npublish=81: N-c\nvolume=N: N-b\nvolume=/v: N-b\nstatus=created: N-b\nstatus=running: N-c\nnetwork=bridge: N-a N-b N-c\nrefused`,
+		`name=\^/N-a\$: N-a\nname=\^N-b\$: N-b\nexited=7: N-a\nbefore=N-b: N-a\nsince=N-b: N-c\npublish=81:\nexpose=81: N-c\nvolume=N: N-b\nvolume=/v: N-b\nstatus=created: N-b\nstatus=running: N-c\nnetwork=bridge: N-a N-b N-c\nrefused`,
 	},
 
 	// Ends and beginnings.

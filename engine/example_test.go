@@ -28,5 +28,5 @@ func Example() {
 	// Output:
 	// <nil>
 	// 1 data <nil>
-	// filter colour: there is no such filter; there are dangling, driver, label, name
+	// invalid filter 'colour': there are dangling, driver, label, name
 }

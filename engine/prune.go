@@ -69,7 +69,7 @@ func (o *PruneOptions) check() error {
 		for _, v := range o.Filter[key] {
 			yes, err := strconv.ParseBool(v)
 			if err != nil {
-				return errdefs.Errorf(errdefs.ErrInvalid, "filter %s=%s: want true or false", key, v)
+				return errdefs.Errorf(errdefs.ErrInvalid, "invalid filter '%s=%s': want true or false", key, v)
 			}
 			*option.set = yes == option.is
 		}

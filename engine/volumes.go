@@ -60,12 +60,12 @@ func (f VolumeFilter) check() error {
 		case "dangling":
 			for _, v := range values {
 				if _, err := strconv.ParseBool(v); err != nil {
-					return errdefs.Errorf(errdefs.ErrInvalid, "filter dangling=%s: want true or false", v)
+					return errdefs.Errorf(errdefs.ErrInvalid, "invalid filter 'dangling=%s': want true or false", v)
 				}
 			}
 		default:
 			return errdefs.Errorf(errdefs.ErrInvalid,
-				"filter %s: there is no such filter; there are dangling, driver, label, name", key)
+				"invalid filter '%s': there are dangling, driver, label, name", key)
 		}
 	}
 	return nil

@@ -73,7 +73,7 @@ func hasLabel(attributes map[string]string, want string) bool {
 func (f Filter) Check() error {
 	for _, key := range slices.Sorted(maps.Keys(f)) {
 		if conditions[key] == nil {
-			return errdefs.Errorf(errdefs.ErrInvalid, "filter %s: there is no such filter; there are %s", key,
+			return errdefs.Errorf(errdefs.ErrInvalid, "invalid filter '%s': there are %s", key,
 				strings.Join(slices.Sorted(maps.Keys(conditions)), ", "))
 		}
 	}

@@ -321,3 +321,18 @@ func (c *client) archived(t *testing.T, id, name string) map[string]string {
 		all[h.Name] = string(text)
 	}
 }
+
+// TestExecsGoWithTheirContainer: an exec of a container that was removed is no more.
+func TestExecsGoWithTheirContainer(t *testing.T) {
+	t.Parallel()
+	c := serve(t, withBox(t))
+	id := c.create(t, `{"Image":"box","Cmd":["sleep","1000"],"HostConfig":{"NetworkMode":"none"}}`)
+	c.want(t, http.StatusNoContent, "POST", "/containers/"+id+"/start", "")
+	var made struct {
+		ID string `json:"Id"`
+	}
+	decode(t, c.want(t, http.StatusCreated, "POST", "/containers/"+id+"/exec", `{"Cmd":["true"]}`), &made)
+	c.want(t, http.StatusOK, "GET", "/exec/"+made.ID+"/json", "")
+	c.want(t, http.StatusNoContent, "DELETE", "/containers/"+id+"?force=1", "")
+	has(t, c.want(t, http.StatusNotFound, "GET", "/exec/"+made.ID+"/json", ""), "No such exec instance")
+}

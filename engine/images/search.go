@@ -96,10 +96,10 @@ func searchFilter(terms map[string][]string) (func(Found) bool, error) {
 				tests = append(tests, func(f Found) bool { return f.Stars >= stars })
 			case key == "is-official" || key == "is-automated" || key == "stars":
 				return nil, errdefs.Errorf(errdefs.ErrInvalid,
-					"filter %s=%s: want true or false, or a number of stars", key, v)
+					"invalid filter '%s=%s': want true or false, or a number of stars", key, v)
 			default:
 				return nil, errdefs.Errorf(errdefs.ErrInvalid,
-					"filter %s: there is no such filter; there are is-automated, is-official, stars", key)
+					"invalid filter '%s': there are is-automated, is-official, stars", key)
 			}
 		}
 	}

@@ -42,7 +42,7 @@ var conditions = map[string]func(value string, created func(ref string) (time.Ti
 		return func(s Container) bool { return s.Created.Before(than) }, err
 	},
 	"exited": exited,
-	"expose": ports(func(s Container, port string) bool { return s.publishes(port) || s.exposes(port) }),
+	"expose": ports(func(s Container, port string) bool { return s.binds(port) || s.exposes(port) }),
 	"health": oneOf(func(s Container, v string) bool { return cmp.Or(s.Condition, "none") == v },
 		"none", record.Starting, record.Healthy, record.Unhealthy),
 	"id":      simple(func(s Container, v string) bool { return v != "" && strings.HasPrefix(s.ID, v) }),
@@ -77,7 +77,7 @@ func simple(holds func(s Container, value string) bool) maker {
 func oneOf(holds func(s Container, value string) bool, values ...string) maker {
 	return func(v string, _ func(string) (time.Time, error)) (test, error) {
 		if !slices.Contains(values, v) {
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "there is no such value; there are %s",
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "there are %s",
 				strings.Join(values, ", "))
 		}
 		return func(s Container) bool { return holds(s, v) }, nil
@@ -121,9 +121,15 @@ func named(v string, _ func(string) (time.Time, error)) (test, error) {
 	return func(s Container) bool { return pattern.MatchString(s.Name) || pattern.MatchString("/"+s.Name) }, nil
 }
 
-// publishes reports whether a port of the container, as 80/tcp, was asked to be
-// published.
+// publishes reports whether a port of the host, as 8080/tcp, leads to the container now.
 func (c Container) publishes(port string) bool {
+	return slices.ContainsFunc(c.Ports(), func(p Port) bool {
+		return p.HostPort != 0 && strconv.Itoa(int(p.HostPort))+"/"+cmp.Or(p.Proto, "tcp") == port
+	})
+}
+
+// binds reports whether a port of the container, as 80/tcp, was asked to be published.
+func (c Container) binds(port string) bool {
 	for _, p := range c.Network.Ports {
 		if strconv.Itoa(int(p.ContainerPort))+"/"+cmp.Or(p.Proto, "tcp") == port {
 			return true
@@ -154,14 +160,14 @@ func (f Filter) compile(created func(ref string) (time.Time, error)) (test, erro
 	for _, key := range slices.Sorted(maps.Keys(f.Terms)) {
 		of := conditions[key]
 		if of == nil {
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "filter %s: there is no such filter; there are %s", key,
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "invalid filter '%s': there are %s", key,
 				strings.Join(slices.Sorted(maps.Keys(conditions)), ", "))
 		}
 		var some []test
 		for _, v := range f.Terms[key] {
 			holds, err := of(v, created)
 			if err != nil {
-				return nil, fmt.Errorf("filter %s=%s: %w", key, v, err)
+				return nil, fmt.Errorf("invalid filter '%s=%s': %w", key, v, err)
 			}
 			some = append(some, holds)
 		}

@@ -63,10 +63,11 @@ func TestFilter(t *testing.T) {
 		{"is-task", []string{"0"}, true, true},
 		{"before", []string{"mid"}, true, false},
 		{"since", []string{"mid"}, false, true},
-		{"publish", []string{"80"}, false, true},
-		{"publish", []string{"53/udp"}, false, true},
-		{"publish", []string{"8080"}, false, false}, // that is the host's
-		{"publish", []string{"75-90/tcp"}, false, true},
+		{"publish", []string{"8080"}, true, false}, // the host's, of one that runs, as docker has it
+		{"publish", []string{"8000-8090/tcp"}, true, false},
+		{"publish", []string{"53/udp"}, true, false},
+		{"publish", []string{"80"}, false, false},
+		{"publish", []string{"75-90/tcp"}, false, false},
 		{"expose", []string{"5432/tcp"}, false, true},
 		{"expose", []string{"9000/udp"}, false, true},
 		{"expose", []string{"80"}, false, true},

@@ -116,7 +116,7 @@ func imageTest(
 	case "dangling":
 		want, err := strconv.ParseBool(value)
 		if err != nil {
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "filter dangling=%s: want true or false", value)
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "invalid filter 'dangling=%s': want true or false", value)
 		}
 		return func(r Image) bool {
 			if want {
@@ -143,7 +143,7 @@ func imageTest(
 		return func(r Image) bool { return r.Created.After(than.Created) }, nil
 	}
 	return nil, errdefs.Errorf(errdefs.ErrInvalid,
-		"filter %s: there is no such filter; there are before, dangling, label, reference, since, until", key)
+		"invalid filter '%s': there are before, dangling, label, reference, since, until", key)
 }
 
 // called reports whether a pattern matches NAME or NAME:TAG, as they are shown. A

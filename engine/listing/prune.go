@@ -25,7 +25,7 @@ const (
 func (f PruneFilter) Check(known ...string) error {
 	for _, key := range slices.Sorted(maps.Keys(f)) {
 		if !slices.Contains(known, key) {
-			return errdefs.Errorf(errdefs.ErrInvalid, "filter %s: there is no such filter here; there are %s", key,
+			return errdefs.Errorf(errdefs.ErrInvalid, "invalid filter '%s': there are %s", key,
 				strings.Join(known, ", "))
 		}
 	}

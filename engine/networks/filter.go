@@ -34,12 +34,12 @@ func (f Filter) check() error {
 	for key, values := range f {
 		if conditions[key] == nil {
 			return errdefs.Errorf(errdefs.ErrInvalid,
-				"filter %s: there is no such filter; there are dangling, driver, id, label, name, scope, type", key)
+				"invalid filter '%s': there are dangling, driver, id, label, name, scope, type", key)
 		}
 		for _, v := range values {
 			_, err := strconv.ParseBool(v)
 			if key == "dangling" && err != nil || key == "type" && v != "builtin" && v != "custom" {
-				return errdefs.Errorf(errdefs.ErrInvalid, "filter %s=%s: it cannot have that value", key, v)
+				return errdefs.Errorf(errdefs.ErrInvalid, "invalid filter '%s=%s': it cannot have that value", key, v)
 			}
 		}
 	}

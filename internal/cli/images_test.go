@@ -95,7 +95,7 @@ func TestImagesRefused(t *testing.T) {
 	m.image()
 	m.story([]step{
 		{"images --format '{{.Nope}}'", 1, "cove: --format: template: format:1:2: executing \"format\" at <.Nope>: can't evaluate field Nope in type lists.Image; the fields here are .Repository .Tag .Digest .ID .CreatedSince .Size .CreatedAt .VirtualSize .SharedSize .UniqueSize .Containers\n"},
-		{"images -f colour=red", 1, "cove: filter colour: there is no such filter; there are before, dangling, label, reference, since, until\n"},
+		{"images -f colour=red", 1, "cove: invalid filter 'colour': there are before, dangling, label, reference, since, until\n"},
 		{"images -f red", 1, "cove: --filter red: want KEY=VALUE\n"},
 		{"images one two", 1, "cove: \"cove images\" requires at most 1 argument (cove images [flags] [NAME[:TAG]|PATTERN]). See 'cove images --help'\n"},
 		{"tag nothing x", 1, "cove: tagging: image nothing: no such image here\n"},

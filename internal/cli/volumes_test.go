@@ -15,8 +15,8 @@ func TestVolumesAndNetworks(t *testing.T) {
 			"local     data\n"},
 		{"volume ls -q -f name=dat", 0, "data\n"},
 		{`volume ls --format '{{.Name}} {{.Labels}} {{.Label "a"}} {{.Links}} {{.Size}}'`, 0, "data a=b b N/A N/A\n"},
-		{"volume ls -f x=y", 1, "cove: filter x: there is no such filter; there are dangling, driver, label, name\n"},
-		{"volume ls -f dangling=maybe", 1, "cove: filter dangling=maybe: want true or false\n"},
+		{"volume ls -f x=y", 1, "cove: invalid filter 'x': there are dangling, driver, label, name\n"},
+		{"volume ls -f dangling=maybe", 1, "cove: invalid filter 'dangling=maybe': want true or false\n"},
 		{"volume inspect data -f '{{.Mountpoint}} {{.Labels}}'", 0, "$ROOT/volumes/data/_data map[a:b]\n"},
 		{"volume inspect nothing", 1, "" +
 			"[]\n" +
@@ -53,7 +53,7 @@ func TestVolumesAndNetworks(t *testing.T) {
 			"SHORT-ID----   none      null      local\n" +
 			"SHORT-ID----   web       bridge    local\n"},
 		{`network ls -f type=custom --format '{{.Name}} {{.Driver}} {{.Scope}} {{.IPv4}} {{.IPv6}} {{.Internal}} {{.Labels}} {{.Label "a"}}'`, 0, "web bridge local true false false a=b b\n"},
-		{"network ls -f type=odd", 1, "cove: filter type=odd: it cannot have that value\n"},
+		{"network ls -f type=odd", 1, "cove: invalid filter 'type=odd': it cannot have that value\n"},
 		{"network ls -q -f name=we", 0, "SHORT-ID----\n"},
 		{"network inspect web -f '{{.Driver}} {{(index .IPAM.Config 0).Subnet}}'", 0, "bridge 10.93.0.0/24\n"},
 		{"network inspect nothing", 1, "" +

@@ -446,6 +446,9 @@ func (a *API) inspect(w http.ResponseWriter, r *route.Request) error {
 	if err != nil {
 		return err
 	}
+	if _, err := a.engine.Container(r.Context(), e.container); errors.Is(err, errdefs.ErrNotFound) {
+		return noExec(e.id) // it went with its container
+	}
 	type process struct {
 		Tty        bool     `json:"tty"`
 		Entrypoint string   `json:"entrypoint"`
