@@ -80,7 +80,7 @@ func TestWordsAndCodes(t *testing.T) {
 		{"rm runs", 1, `is running.*force`},
 		{"rm -f missing", 0, none},
 		{"rename runs made", 1, `"made" is in use`},
-		{"rename runs runs", 1, `already`},
+		{"rename runs runs", 1, `same name as its current name`},
 		{"rename made bad/name", 1, `invalid container name`},
 		{"exec missing true", 1, none},
 		{"exec made true", 1, `not running`},

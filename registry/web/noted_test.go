@@ -110,6 +110,7 @@ func (f forms) stops() {
 	f.API(f.T, "POST", "/replication/rules/copies/runs", "", 201)
 	f.Push(f.T, "team/app", "v2", webtest.Image{})
 	run := f.found("/replication", `/replication/runs/\d+`)
+	f.found(run, "0 of [1-9]") // what is stopped before it has looked has nothing to be tried again
 	form(f.T, f.Visitor, run, run+"/stop", nil)
 	f.found(run, "(?i)stopped")
 	f.Post(run+"/retry", url.Values{}, 303)

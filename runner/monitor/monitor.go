@@ -360,7 +360,8 @@ func (m *monitor) peer(what, id string) (int, error) {
 		return 0, fmt.Errorf("failed to join %s: container %.12s: %w", what, id, err)
 	}
 	if !st.Alive() {
-		return 0, fmt.Errorf("failed to join %s: container %s is not running; start it first", what, id)
+		return 0, errdefs.Errorf(errdefs.ErrConflict,
+			"failed to join %s: container %s is not running; start it first", what, id)
 	}
 	return st.Pid, nil
 }
