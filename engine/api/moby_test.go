@@ -143,7 +143,7 @@ func TestUpdatesOfMoby(t *testing.T) {
 	c.want(t, http.StatusNoContent, "POST", "/containers/"+id+"/start", "")
 	for _, tt := range []struct{ version, body, shows string }{
 		{"", `{"CpuQuota":15000}`, `"CpuQuota":15000`},
-		{"", `{"CpuQuota":-1}`, `"CpuQuota":-1`},
+		{"", `{"CpuQuota":-1}`, `"CpuQuota":-1`}, // and below, what the kernel has
 		{"/v1.24", `{"PidsLimit":16}`, `"PidsLimit":32`},
 		{"", `{"PidsLimit":16}`, `"PidsLimit":16`},
 		{"", `{"PidsLimit":0}`, `"PidsLimit":0`},
@@ -152,6 +152,10 @@ func TestUpdatesOfMoby(t *testing.T) {
 	} {
 		c.want(t, 200, "POST", tt.version+"/containers/"+id+"/update", tt.body)
 		has(t, c.want(t, 200, "GET", "/containers/"+id+"/json", ""), tt.shows)
+	}
+	conn := c.exec(t, id, `{"Cmd":["sh","-c","cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us || cat /sys/fs/cgroup/cpu.max"],"AttachStdout":true}`)
+	if text := conn.frames(t)[1]; strings.TrimSpace(text) != "-1" && !strings.HasPrefix(text, "max ") {
+		t.Errorf("the kernel's quota is %q", text)
 	}
 }
 

@@ -129,7 +129,7 @@ func cpu(o record.Resources) *specs.LinuxCPU {
 	if period > 0 {
 		c.Period = &period
 	}
-	if quota > 0 {
+	if quota != 0 {
 		c.Quota = &quota
 	}
 	if o.CPUShares > 0 {
