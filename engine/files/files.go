@@ -245,7 +245,7 @@ func inStopped(
 	cfg := c.Config()
 	m, rest, mounted := mountAt(cfg.Mounts, name)
 	switch {
-	case mounted && !cfg.Root.IDMap.IsZero():
+	case mounted && (m.Stack != nil || !cfg.Root.IDMap.IsZero()):
 		return inMount(c, m, rest, write, do)
 	case write && mounted && m.ReadOnly:
 		return readOnlyMount(c, m)
