@@ -307,7 +307,7 @@ deps-test: deps-demo deps-dist deps-disks $(TESTSUM) $(S3SERVER) $(PEBBLE) $(HEL
 	@cd e2e/clients/model && $(GO) mod download
 	@echo 'slapd slapd/no_configuration boolean true' | debconf-set-selections 2>/dev/null || true
 	$(call deps,gcc libc6-dev git openssh-client openssh-server busybox-static skopeo podman buildah curl nftables postgresql libseccomp-dev qemu-user-static xz-utils zstd bzip2 chromium libnss3-tools fonts-noto-cjk \
-	  systemd python3-docker libarchive-tools slapd prometheus docker-registry uidmap passt slirp4netns rpm)
+	  systemd python3-docker libarchive-tools slapd prometheus docker-registry uidmap passt slirp4netns rpm maven python3-packaging)
 # File systems for disks whose power is cut.
 deps-disks:
 	$(call deps,e2fsprogs xfsprogs btrfs-progs)
