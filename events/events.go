@@ -46,10 +46,16 @@ type Event struct {
 }
 
 // Log is the log of a root. The zero value tells nobody.
-type Log struct{ dir string }
+type Log struct {
+	dir string
+	// turn is taken before the lock of the file. Whoever waits for that asks again
+	// and again, and one that writes without pause would hardly ever be found without
+	// it; a channel serves goroutines in the order in which they came.
+	turn chan struct{}
+}
 
 // Of is the log of a root; nothing is made yet.
-func Of(root string) Log { return Log{filepath.Join(root, "events")} }
+func Of(root string) Log { return Log{filepath.Join(root, "events"), make(chan struct{}, 1)} }
 
 const (
 	separator = 0x1e
@@ -72,7 +78,14 @@ func (l Log) Append(all ...Event) error {
 	if l.dir == "" || len(all) == 0 {
 		return nil
 	}
-	lock, err := l.lock()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+	}
+	lock, err := l.lock(ctx)
 	if err == nil {
 		defer filelock.Release(lock)
 	} else if !errors.Is(err, context.DeadlineExceeded) {
@@ -108,9 +121,7 @@ func encode(e Event) ([]byte, error) {
 	return append(append([]byte{separator}, data...), '\n'), err
 }
 
-func (l Log) lock() (*os.File, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
+func (l Log) lock(ctx context.Context) (*os.File, error) {
 	name := filepath.Join(l.dir, "lock")
 	lock, err := filelock.Open(ctx, name, filelock.Exclusive)
 	if errors.Is(err, fs.ErrNotExist) {

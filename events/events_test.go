@@ -155,6 +155,7 @@ func TestRotation(t *testing.T) {
 				if err := l.Append(e); err != nil {
 					t.Error(err)
 				}
+				awaitOpened(t, l, followers...)
 			}
 		})
 	}
@@ -170,12 +171,69 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// awaitOpened waits until readers hold the newest file. A log goes through two files
+// in minutes; a test that does in milliseconds would only ask who runs first.
+func awaitOpened(t *testing.T, l Log, readers ...*Reader) {
+	t.Helper()
+	for _, r := range readers {
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+			info, err := os.Stat(l.file())
+			r.mu.Lock()
+			opened := err == nil && r.newest != nil && os.SameFile(info, r.newest)
+			r.mu.Unlock()
+			if opened {
+				break
+			}
+			if t.Context().Err() != nil || time.Now().After(deadline) {
+				t.Errorf("%s is not opened by its reader: %v", l.file(), err)
+				return
+			}
+		}
+	}
+}
+
+// TestSlowReader: who reads nothing while the log goes through many files finds all of
+// it afterwards, and who falls behind without end is told so.
+func TestSlowReader(t *testing.T) {
+	t.Parallel()
+	l := Of(t.TempDir())
+	slow, stopped := reader(t, l, Options{}), reader(t, l, Options{})
+	long := strings.Repeat("x", 250<<10)
+	const n = 8 * maxFile / (250 << 10)
+	for i := range n {
+		e := started(i)
+		e.Attributes = map[string]string{"long": long}
+		must(t, l.Append(e))
+		awaitOpened(t, l, slow, stopped)
+	}
+	for i := range n {
+		if e := next(t, slow); e.ID != fmt.Sprint(i) {
+			t.Fatalf("event %s, not %d", e.ID, i)
+		}
+	}
+	for i := range (maxBehind - 6) * maxFile / (250 << 10) {
+		e := started(i)
+		e.Attributes = map[string]string{"long": long}
+		must(t, l.Append(e))
+		awaitOpened(t, l, slow, stopped)
+	}
+	var err error
+	for range 2 * n {
+		if _, err = stopped.Next(t.Context()); err != nil {
+			break
+		}
+	}
+	if err == nil || !strings.Contains(err.Error(), "behind") {
+		t.Errorf("of a reader that is too late: %v", err)
+	}
+}
+
 // TestStoppedWriter: a record waits for one that is stopped, and then does not.
 func TestStoppedWriter(t *testing.T) {
 	t.Parallel()
 	l := Of(t.TempDir())
 	must(t, l.Append(started(1)))
-	lock, err := l.lock()
+	lock, err := l.lock(t.Context())
 	must(t, err)
 	defer filelock.Release(lock)
 	must(t, l.Append(started(2)))

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync"
 	"time"
 
 	"cove/internal/dirwatch"
@@ -23,6 +24,10 @@ type Options struct {
 	Until time.Time
 }
 
+// maxBehind is how many files a reader holds open that it has not read, which are on
+// the disk for as long.
+const maxBehind = 16
+
 // Reader gives events one after the other, and waits for those that are to come. It
 // is for one goroutine.
 type Reader struct {
@@ -31,7 +36,16 @@ type Reader struct {
 	watch *dirwatch.Watcher
 	file  *os.File // nil until the log has one
 	rest  []byte   // read, and not given yet
-	queue []*os.File
+
+	// Files are opened as they are begun, and not when their turn comes: the log keeps
+	// two, and whoever reads slowly would find that one is gone.
+	mu     sync.Mutex
+	queue  []*os.File    // opened, to be read after file
+	newest os.FileInfo   // of the one that was opened last
+	err    error         // of opening
+	opened chan struct{} // has a value after something changed
+	stop   chan struct{}
+	done   chan struct{}
 }
 
 // Read returns a Reader that misses nothing that happens after this call. Close it.
@@ -43,8 +57,13 @@ func (l Log) Read(o Options) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("events: %w", err)
 	}
-	r := &Reader{log: l, o: o, watch: watch}
-	if err := r.open(); err != nil {
+	r := &Reader{
+		log: l, o: o, watch: watch,
+		opened: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+	}
+	err = r.open()
+	go r.keepUp()
+	if err != nil {
 		r.Close()
 		return nil, err
 	}
@@ -53,14 +72,37 @@ func (l Log) Read(o Options) (*Reader, error) {
 
 // open takes the place where reading begins.
 func (r *Reader) open() (err error) {
-	if r.o.Since.IsZero() && r.o.Until.IsZero() {
-		if r.file, err = openIf(r.log.file()); err != nil || r.file == nil {
-			return err
-		}
-		_, err = r.file.Seek(0, io.SeekEnd)
+	if !r.o.Since.IsZero() || !r.o.Until.IsZero() {
+		return r.follow()
+	}
+	if r.file, err = openIf(r.log.file()); err != nil || r.file == nil {
 		return err
 	}
-	return r.follow()
+	if r.newest, err = r.file.Stat(); err == nil {
+		_, err = r.file.Seek(0, io.SeekEnd)
+	}
+	return err
+}
+
+// keepUp opens the files that are begun until the reader is closed.
+func (r *Reader) keepUp() {
+	defer close(r.done)
+	for {
+		select {
+		case <-r.stop:
+			return
+		case <-r.watch.Changed:
+		}
+		r.mu.Lock()
+		if err := r.follow(); err != nil {
+			r.err = err
+		}
+		r.mu.Unlock()
+		select {
+		case r.opened <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // openIf opens a file; nil if it is not there.
@@ -75,40 +117,52 @@ func openIf(name string) (*os.File, error) {
 	return f, nil
 }
 
-// follow queues what comes after the file that was read: nothing while that is the
-// newest. The newer is opened first, so that a rotation in between shows as one file
-// under both names.
+// follow queues what comes after the file that was opened last: nothing while that is
+// the newest. The newer is opened first, so that a rotation in between shows as one
+// file under both names.
 func (r *Reader) follow() error {
-	newest, err := openIf(r.log.file())
+	newest, err := r.openNew(r.log.file(), r.newest)
 	if err != nil || newest == nil {
 		return err
 	}
-	if same(newest, r.file) {
-		return newest.Close()
+	info, err := newest.Stat()
+	if err != nil {
+		newest.Close()
+		return fmt.Errorf("events: %w", err)
 	}
-	older, err := openIf(r.log.older())
+	older, err := r.openNew(r.log.older(), r.newest, info)
 	if err != nil {
 		newest.Close()
 		return err
 	}
 	if older != nil {
-		if same(older, newest) || same(older, r.file) {
-			older.Close()
-		} else {
-			r.queue = append(r.queue, older)
-		}
+		r.queue = append(r.queue, older)
 	}
-	r.queue = append(r.queue, newest)
+	r.queue, r.newest = append(r.queue, newest), info
+	if len(r.queue) > maxBehind {
+		return fmt.Errorf("events: the reader is %d MiB behind what happens, too far to catch up",
+			(len(r.queue)-1)*maxFile>>20)
+	}
 	return nil
 }
 
-func same(a, b *os.File) bool {
-	if a == nil || b == nil {
-		return false
+// openNew opens a file unless it is not there, or is one of those.
+func (r *Reader) openNew(name string, not ...os.FileInfo) (*os.File, error) {
+	f, err := openIf(name)
+	if err != nil || f == nil {
+		return nil, err
 	}
-	one, err := a.Stat()
-	other, oerr := b.Stat()
-	return err == nil && oerr == nil && os.SameFile(one, other)
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("events: %w", err)
+	}
+	for _, other := range not {
+		if other != nil && os.SameFile(info, other) {
+			return nil, f.Close()
+		}
+	}
+	return f, nil
 }
 
 // Next returns the next event, and io.EOF after Options.Until.
@@ -138,7 +192,7 @@ func (r *Reader) Next(ctx context.Context) (Event, error) {
 			return Event{}, ctx.Err()
 		case <-until:
 			ended = true // what was written before is read first
-		case <-r.watch.Changed:
+		case <-r.opened:
 		}
 	}
 }
@@ -168,7 +222,7 @@ func (r *Reader) read() (e Event, ok bool, err error) {
 // fill reads on; more is false at the end of what there is.
 func (r *Reader) fill() (more bool, err error) {
 	buf := make([]byte, 64<<10)
-	for {
+	for ended := false; ; {
 		if r.file != nil {
 			n, err := r.file.Read(buf)
 			if n > 0 {
@@ -182,23 +236,42 @@ func (r *Reader) fill() (more bool, err error) {
 				return false, fmt.Errorf("events: reading: %w", err)
 			}
 		}
-		if len(r.queue) == 0 {
-			if err := r.follow(); err != nil || len(r.queue) == 0 {
-				return false, err
-			}
-			if r.file != nil {
-				continue // between the last read and the rename, more may have come
-			}
+		if more, err := r.hasNext(); err != nil || !more {
+			return false, err
 		}
-		if r.file != nil {
-			r.file.Close()
+		if r.file != nil && !ended {
+			ended = true
+			continue // between the last read and the rename, more may have come
 		}
-		r.file, r.queue, r.rest = r.queue[0], r.queue[1:], nil
+		r.advance()
+		ended = false
 	}
+}
+
+// hasNext tells whether a file comes after this one.
+func (r *Reader) hasNext() (bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.queue) == 0 && r.err == nil {
+		r.err = r.follow()
+	}
+	return len(r.queue) > 0, r.err
+}
+
+// advance goes to the next file.
+func (r *Reader) advance() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.file != nil {
+		r.file.Close()
+	}
+	r.file, r.queue, r.rest = r.queue[0], r.queue[1:], nil
 }
 
 // Close ends the reader.
 func (r *Reader) Close() error {
+	close(r.stop)
+	<-r.done
 	r.watch.Close()
 	for _, f := range append(r.queue, r.file) {
 		if f != nil {
