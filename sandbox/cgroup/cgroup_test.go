@@ -201,6 +201,20 @@ func TestAwaitChange(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	looked, ended := make(chan struct{}, 1), make(chan error)
+	go func() {
+		ended <- awaitChange(f, func() bool {
+			looked <- struct{}{}
+			return false
+		})
+	}()
+	<-looked
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; !errors.Is(err, os.ErrClosed) {
+		t.Errorf("the end of waiting for a file that was closed: %v", err)
+	}
 }
 
 // TestOOMBelow kills a process in a group that the container made itself.

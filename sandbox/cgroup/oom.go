@@ -95,7 +95,15 @@ func awaitChange(f *os.File, look func() bool) error {
 	if err != nil {
 		return err
 	}
-	return raw.Read(func(uintptr) bool { return look() })
+	err = raw.Read(func(uintptr) bool { return look() })
+	if err != nil {
+		// That it was closed meanwhile, a raw read says by an error of its own, which no other
+		// package can ask for.
+		if _, gone := f.Stat(); errors.Is(gone, os.ErrClosed) {
+			return gone
+		}
+	}
+	return err
 }
 
 // oomEvents is a counter to which v1 adds whenever the group in dir has no memory left.
