@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"cove/engine/containers"
 	"cove/engine/runspec"
 	"cove/runner"
@@ -21,7 +19,7 @@ import (
 func TestProfileWithAgent(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	agent := sandboxtest.NewAgent(t, unix.SYS_MKDIR, unix.SYS_MKDIRAT)
+	agent := sandboxtest.NewAgent(t, sandboxtest.Mkdirs...)
 	o := runspec.Options{Image: "busybox", Command: []string{"sleep", "100"}, Network: "none"}
 	o.Security.Seccomp = fmt.Sprintf(`{"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": %q, "listenerMetadata": "opaque",
 		"syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY"}]}`, agent.Path)

@@ -19,11 +19,8 @@ import (
 	"cove/sandbox/sandboxtest"
 )
 
-// mkdirs are the calls of mkdir, by name and by number.
-var (
-	mkdirs       = []string{"mkdir", "mkdirat"}
-	mkdirNumbers = []int32{unix.SYS_MKDIR, unix.SYS_MKDIRAT}
-)
+// mkdirs are the names of the calls that sandboxtest.Mkdirs has the numbers of.
+var mkdirs = []string{"mkdir", "mkdirat"}
 
 // TestSeccompNotify leaves calls to an agent, which is told of the process and answers.
 func TestSeccompNotify(t *testing.T) {
@@ -47,7 +44,7 @@ func TestSeccompNotify(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			agent := sandboxtest.NewAgent(t, mkdirNumbers...)
+			agent := sandboxtest.NewAgent(t, sandboxtest.Mkdirs...)
 			spec := baseSpec("sh", "-c", "mkdir /tmp/made; ls /proc/self/fd")
 			spec.Process.NoNewPrivileges = tt.nnp
 			spec.Linux.Seccomp = agent.Notifying(tt.calls...)
@@ -80,7 +77,7 @@ func TestSeccompNotify(t *testing.T) {
 func TestSeccompNotifyForked(t *testing.T) {
 	t.Parallel()
 	root := mount.Mount{Type: "bind", Source: rootfs(t)}
-	agent := sandboxtest.NewAgent(t, mkdirNumbers...)
+	agent := sandboxtest.NewAgent(t, sandboxtest.Mkdirs...)
 	spec := baseSpec("sleep", "100")
 	spec.Linux.Seccomp = agent.Notifying(mkdirs...)
 	target := running(t, root, spec)

@@ -17,7 +17,7 @@ import (
 // filter is loaded with are in the log.
 func TestNotify(t *testing.T) {
 	t.Parallel()
-	agent := sandboxtest.NewAgent(t, unix.SYS_MKDIR, unix.SYS_MKDIRAT)
+	agent := sandboxtest.NewAgent(t, sandboxtest.Mkdirs...)
 	f, id := sleeping(t, func(f *fixture) {
 		f.spec.Linux.Seccomp = agent.Notifying("mkdir", "mkdirat")
 		f.spec.Annotations = map[string]string{"a": "b"}

@@ -13,7 +13,6 @@ import (
 	"cove/sandbox/sandboxtest"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 )
 
 // links makes more of busybox's commands in the root.
@@ -522,7 +521,7 @@ func TestJoinedUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	agent, mapped := sandboxtest.NewAgent(t, unix.SYS_MKDIR, unix.SYS_MKDIRAT), t.TempDir()
+	agent, mapped := sandboxtest.NewAgent(t, sandboxtest.Mkdirs...), t.TempDir()
 	for name, tt := range map[string]struct {
 		change func(*specs.Spec)
 		script string

@@ -2,6 +2,7 @@ package seccomp
 
 import (
 	"encoding/binary"
+	"runtime"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -69,43 +70,70 @@ func defaultProfile(t testing.TB) *specs.LinuxSeccomp {
 const (
 	allow = uint32(unix.SECCOMP_RET_ALLOW)
 	eperm = uint32(unix.SECCOMP_RET_ERRNO) | uint32(unix.EPERM)
+	// enosys lets a program try what an older kernel has.
+	enosys = uint32(unix.SECCOMP_RET_ERRNO) | uint32(unix.ENOSYS)
 )
+
+// judged is a call, and what becomes of it.
+type judged struct {
+	name      string
+	nr, audit uint32
+	arg0      uint64
+	want      uint32
+}
+
+// byDefault are calls of each machine under the profile that containers have there.
+var byDefault = map[string][]judged{
+	"amd64": {
+		{"read", 0, unix.AUDIT_ARCH_X86_64, 0, allow},
+		{"mount", 165, unix.AUDIT_ARCH_X86_64, 0, eperm},
+		{"clone of a thread", 56, unix.AUDIT_ARCH_X86_64, unix.CLONE_VM | unix.CLONE_THREAD, allow},
+		{"clone of a user namespace", 56, unix.AUDIT_ARCH_X86_64, unix.CLONE_NEWUSER, eperm},
+		{"clone3", 435, unix.AUDIT_ARCH_X86_64, 0, enosys},
+		{"unshare", 272, unix.AUDIT_ARCH_X86_64, 0, eperm},
+		{"personality of Linux", 135, unix.AUDIT_ARCH_X86_64, 0, allow},
+		{"personality of an old one", 135, unix.AUDIT_ARCH_X86_64, 7, eperm},
+		{"personality asked", 135, unix.AUDIT_ARCH_X86_64, 0xffffffff, allow},
+		{"socket of a vsock", 41, unix.AUDIT_ARCH_X86_64, unix.AF_VSOCK, eperm},
+		{"socket of internet", 41, unix.AUDIT_ARCH_X86_64, unix.AF_INET, allow},
+		{"keyctl", 250, unix.AUDIT_ARCH_X86_64, 0, eperm},
+		{"bpf", 321, unix.AUDIT_ARCH_X86_64, 0, eperm},
+		{"io_uring_setup", 425, unix.AUDIT_ARCH_X86_64, 0, eperm},
+		{"a call of the future", 600, unix.AUDIT_ARCH_X86_64, 0, enosys},
+		{"read of x32", x32Bit, unix.AUDIT_ARCH_X86_64, 0, enosys},
+		{"read of i386", 3, unix.AUDIT_ARCH_I386, 0, allow},
+		{"mount of i386", 21, unix.AUDIT_ARCH_I386, 0, eperm},
+		{"read of another processor", 63, unix.AUDIT_ARCH_AARCH64, 0, unix.SECCOMP_RET_KILL_PROCESS},
+	},
+	"arm64": {
+		{"read", 63, unix.AUDIT_ARCH_AARCH64, 0, allow},
+		{"mount", 40, unix.AUDIT_ARCH_AARCH64, 0, eperm},
+		{"clone of a thread", 220, unix.AUDIT_ARCH_AARCH64, unix.CLONE_VM | unix.CLONE_THREAD, allow},
+		{"clone of a user namespace", 220, unix.AUDIT_ARCH_AARCH64, unix.CLONE_NEWUSER, eperm},
+		{"clone3", 435, unix.AUDIT_ARCH_AARCH64, 0, enosys},
+		{"unshare", 97, unix.AUDIT_ARCH_AARCH64, 0, eperm},
+		{"personality of Linux", 92, unix.AUDIT_ARCH_AARCH64, 0, allow},
+		{"personality of an old one", 92, unix.AUDIT_ARCH_AARCH64, 7, eperm},
+		{"socket of a vsock", 198, unix.AUDIT_ARCH_AARCH64, unix.AF_VSOCK, eperm},
+		{"socket of internet", 198, unix.AUDIT_ARCH_AARCH64, unix.AF_INET, allow},
+		{"keyctl", 219, unix.AUDIT_ARCH_AARCH64, 0, eperm},
+		{"bpf", 280, unix.AUDIT_ARCH_AARCH64, 0, eperm},
+		{"io_uring_setup", 425, unix.AUDIT_ARCH_AARCH64, 0, eperm},
+		{"a call of the future", 600, unix.AUDIT_ARCH_AARCH64, 0, enosys},
+		{"read of arm", 3, unix.AUDIT_ARCH_ARM, 0, allow},
+		{"mount of arm", 21, unix.AUDIT_ARCH_ARM, 0, eperm},
+		{"read of another processor", 0, unix.AUDIT_ARCH_X86_64, 0, unix.SECCOMP_RET_KILL_PROCESS},
+	},
+}
 
 func TestDefaultProfile(t *testing.T) {
 	t.Parallel()
-	code, err := Compile(defaultProfile(t), "amd64")
+	code, err := Compile(defaultProfile(t), runtime.GOARCH)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("%d instructions", len(code))
-	enosys := errnoAction(unix.ENOSYS)
-	const x86, i386 = unix.AUDIT_ARCH_X86_64, unix.AUDIT_ARCH_I386
-	for _, tt := range []struct {
-		name      string
-		nr, audit uint32
-		arg0      uint64
-		want      uint32
-	}{
-		{"read", 0, x86, 0, allow},
-		{"mount", 165, x86, 0, eperm},
-		{"clone of a thread", 56, x86, unix.CLONE_VM | unix.CLONE_THREAD, allow},
-		{"clone of a user namespace", 56, x86, unix.CLONE_NEWUSER, eperm},
-		{"clone3", 435, x86, 0, enosys},
-		{"unshare", 272, x86, 0, eperm},
-		{"personality of Linux", 135, x86, 0, allow},
-		{"personality of an old one", 135, x86, 7, eperm},
-		{"personality asked", 135, x86, 0xffffffff, allow},
-		{"socket of a vsock", 41, x86, unix.AF_VSOCK, eperm},
-		{"socket of internet", 41, x86, unix.AF_INET, allow},
-		{"keyctl", 250, x86, 0, eperm},
-		{"bpf", 321, x86, 0, eperm},
-		{"io_uring_setup", 425, x86, 0, eperm},
-		{"a call of the future", 600, x86, 0, enosys},
-		{"read of x32", x32Bit, x86, 0, enosys},
-		{"read of i386", 3, i386, 0, allow},
-		{"mount of i386", 21, i386, 0, eperm},
-		{"read of another processor", 63, unix.AUDIT_ARCH_AARCH64, 0, unix.SECCOMP_RET_KILL_PROCESS},
-	} {
+	for _, tt := range byDefault[runtime.GOARCH] {
 		if got := run(t, code, tt.nr, tt.audit, [6]uint64{tt.arg0}); got != tt.want {
 			t.Errorf("%s: got %#x, want %#x", tt.name, got, tt.want)
 		}

@@ -108,7 +108,7 @@ func seize() {
 	seen := map[int]bool{1: true, os.Getpid(): true}
 	fmt.Println("ready")
 	caught := 0
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(10 * time.Minute); time.Now().Before(end); {
 		if _, err := os.Stat("/tmp/stop"); err == nil {
 			break
 		}
