@@ -18,7 +18,7 @@ import (
 
 // compilerVersion is part of every key: change it when Compile changes what
 // it writes.
-const compilerVersion = 1
+const compilerVersion = 2
 
 // Cache keeps compiled filters in a directory, by the digest of their profile.
 // An empty Dir caches nothing. It is safe for concurrent use by many processes.

@@ -23,6 +23,9 @@ func main() {
 	}{{"tableX8664", arch.X86_64}, {"tableI386", arch.I386}, {"tableAARCH64", arch.AARCH64}, {"tableARM", arch.ARM}} {
 		var fields []string
 		for name, number := range t.info.SyscallNames {
+			if name == "fstatat" { // of 64 bits: the kernel's name, and so that of profiles, is another
+				name = "newfstatat"
+			}
 			fields = append(fields, fmt.Sprintf("%s=%d", name, number))
 		}
 		slices.Sort(fields)

@@ -46,7 +46,7 @@ int main(void) {
 // argument, with the filter that libseccomp makes of the same profile.
 func TestAgainstLibseccomp(t *testing.T) {
 	t.Parallel()
-	bin := buildReference(t)
+	bin := buildReference(t, reference)
 	profile := defaultProfile(t)
 	profile.Architectures = []specs.Arch{specs.ArchX86_64}
 	theirs, unknown := export(t, bin, profile)
@@ -91,7 +91,67 @@ func newestOf(p *specs.LinuxSeccomp) uint32 {
 	return newest
 }
 
-func buildReference(t *testing.T) string {
+// resolver is a program over libseccomp: it reads a processor's name and a call's, and writes its number there.
+const resolver = `
+#include <seccomp.h>
+#include <stdio.h>
+int main(void) {
+	char arch[32], name[64];
+	while (scanf("%31s %63s", arch, name) == 2)
+		printf("%s %s %d\n", arch, name, seccomp_syscall_resolve_name_arch(seccomp_arch_resolve_name(arch), name));
+	return 0;
+}
+`
+
+// TestNumbersAgainstLibseccomp wants of every name, of whichever processor it is, and of each in the
+// profile, the number that libseccomp knows.
+func TestNumbersAgainstLibseccomp(t *testing.T) {
+	t.Parallel()
+	bin := buildReference(t, resolver)
+	tables := map[string]map[string]uint32{
+		"x86_64": parseTable(tableX8664), "x86": parseTable(tableI386),
+		"aarch64": parseTable(tableAARCH64), "arm": parseTable(tableARM),
+	}
+	var in strings.Builder
+	for arch := range tables {
+		for _, other := range tables {
+			for name := range other {
+				fmt.Fprintln(&in, arch, name)
+			}
+		}
+		for _, s := range defaultProfile(t).Syscalls {
+			for _, name := range s.Names {
+				fmt.Fprintln(&in, arch, name)
+			}
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), bin)
+	cmd.Stdin = strings.NewReader(in.String())
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := 0
+	for line := range strings.Lines(string(out)) {
+		var arch, name string
+		var want int
+		if _, err := fmt.Sscan(line, &arch, &name, &want); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if want < 0 { // not a call there, or younger than this libseccomp
+			continue
+		}
+		known++
+		if got, ok := tables[arch][name]; !ok || got != uint32(want) {
+			t.Errorf("%s of %s: %d (%v), and libseccomp says %d", name, arch, got, ok, want)
+		}
+	}
+	if known < 1000 {
+		t.Errorf("libseccomp knew %d calls", known)
+	}
+}
+
+func buildReference(t *testing.T, source string) string {
 	t.Helper()
 	if _, err := os.Stat("/usr/include/seccomp.h"); err != nil {
 		t.Skip("needs libseccomp-dev to compare with")
@@ -101,7 +161,7 @@ func buildReference(t *testing.T) string {
 		t.Skip("needs gcc to compare with libseccomp")
 	}
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "ref.c"), []byte(reference), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "ref.c"), []byte(source), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	bin := filepath.Join(dir, "ref")

@@ -107,6 +107,7 @@ var byDefault = map[string][]judged{
 	},
 	"arm64": {
 		{"read", 63, unix.AUDIT_ARCH_AARCH64, 0, allow},
+		{"newfstatat", 79, unix.AUDIT_ARCH_AARCH64, 0, allow},
 		{"mount", 40, unix.AUDIT_ARCH_AARCH64, 0, eperm},
 		{"clone of a thread", 220, unix.AUDIT_ARCH_AARCH64, unix.CLONE_VM | unix.CLONE_THREAD, allow},
 		{"clone of a user namespace", 220, unix.AUDIT_ARCH_AARCH64, unix.CLONE_NEWUSER, eperm},

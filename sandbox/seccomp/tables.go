@@ -125,7 +125,7 @@ copy_file_range=285 delete_module=106 dup3=24 dup=23 epoll_create1=20 epoll_ctl=
 epoll_pwait=22 eventfd2=19 execve=221 execveat=281 exit=93 exit_group=94 faccessat2=439 faccessat=48
 fadvise64=223 fallocate=47 fanotify_init=262 fanotify_mark=263 fchdir=50 fchmod=52 fchmodat2=452 fchmodat=53
 fchown=55 fchownat=54 fcntl=25 fdatasync=83 fgetxattr=10 finit_module=273 flistxattr=13 flock=32
-fremovexattr=16 fsconfig=431 fsetxattr=7 fsmount=432 fsopen=430 fspick=433 fstat=80 fstatat=79 fstatfs=44
+fremovexattr=16 fsconfig=431 fsetxattr=7 fsmount=432 fsopen=430 fspick=433 fstat=80 fstatfs=44
 fsync=82 ftruncate=46 futex=98 futex_requeue=456 futex_time64=422 futex_wait=455 futex_waitv=449
 futex_wake=454 get_mempolicy=236 get_robust_list=100 getcpu=168 getcwd=17 getdents64=61 getegid=177
 geteuid=175 getgid=176 getgroups=158 getitimer=102 getpeername=205 getpgid=155 getpid=172 getppid=173
@@ -142,7 +142,8 @@ memfd_create=279 memfd_secret=447 migrate_pages=238 mincore=232 mkdirat=34 mknod
 mlockall=230 mmap=222 mount=40 mount_setattr=442 move_mount=429 move_pages=239 mprotect=226 mq_getsetattr=185
 mq_notify=184 mq_open=180 mq_timedreceive=183 mq_timedreceive_time64=419 mq_timedsend=182
 mq_timedsend_time64=418 mq_unlink=181 mremap=216 mseal=462 msgctl=187 msgget=186 msgrcv=188 msgsnd=189
-msync=227 munlock=229 munlockall=231 munmap=215 name_to_handle_at=264 nanosleep=101 nfsservctl=42
+msync=227 munlock=229 munlockall=231 munmap=215 name_to_handle_at=264 nanosleep=101 newfstatat=79
+nfsservctl=42
 open_by_handle_at=265 open_tree=428 open_tree_attr=467 openat2=437 openat=56 perf_event_open=241
 personality=92 pidfd_getfd=438 pidfd_open=434 pidfd_send_signal=424 pipe2=59 pivot_root=41 pkey_alloc=289
 pkey_free=290 pkey_mprotect=288 ppoll=73 ppoll_time64=414 prctl=167 pread64=67 preadv2=286 preadv=69
