@@ -44,10 +44,10 @@ func call(args []string) {
 	}
 	r, _, errno := unix.Syscall6(a[0], a[1], a[2], a[3], a[4], a[5], a[6])
 	if errno == 0 {
-		fmt.Println("ESCAPED: the call returned", r)
+		fmt.Fprintln(os.Stdout, "ESCAPED: the call returned", r)
 		return
 	}
-	fmt.Println(unix.ErrnoName(errno))
+	fmt.Fprintln(os.Stdout, unix.ErrnoName(errno))
 }
 
 // own reports a file that Go's runtime opened by itself: it reads the limit of
@@ -61,14 +61,14 @@ func own(target string) bool {
 func fds() {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stdout, err)
 		return
 	}
 	for _, e := range entries {
 		target, err := os.Readlink("/proc/self/fd/" + e.Name())
 		n, _ := strconv.Atoi(e.Name())
 		if err == nil && n > 2 && !own(target) {
-			fmt.Println("ESCAPED: descriptor", n, target)
+			fmt.Fprintln(os.Stdout, "ESCAPED: descriptor", n, target)
 		}
 	}
 }
@@ -78,14 +78,14 @@ func fds() {
 func chroot(canary string) {
 	_ = os.Mkdir("/tmp/jail", 0o755)
 	if err := unix.Chroot("/tmp/jail"); err != nil {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stdout, err)
 	}
 	for range 64 {
 		_ = unix.Chdir("..")
 	}
 	_ = unix.Chroot(".")
 	if _, err := os.Stat(canary); err == nil {
-		fmt.Println("ESCAPED: the host's", canary)
+		fmt.Fprintln(os.Stdout, "ESCAPED: the host's", canary)
 	}
 }
 
@@ -96,7 +96,7 @@ func handle() {
 		*(*uint64)(unsafe.Pointer(&b[0])) = ino
 		fd, err := unix.OpenByHandleAt(unix.AT_FDCWD, unix.NewFileHandle(1, b), unix.O_RDONLY)
 		if err == nil {
-			fmt.Println("ESCAPED: a handle of inode", ino, fd)
+			fmt.Fprintln(os.Stdout, "ESCAPED: a handle of inode", ino, fd)
 		}
 	}
 }
@@ -106,7 +106,7 @@ func handle() {
 func seize() {
 	runtime.LockOSThread()
 	seen := map[int]bool{1: true, os.Getpid(): true}
-	fmt.Println("ready")
+	fmt.Fprintln(os.Stdout, "ready")
 	caught := 0
 	for end := time.Now().Add(10 * time.Minute); time.Now().Before(end); {
 		if _, err := os.Stat("/tmp/stop"); err == nil {
@@ -129,7 +129,7 @@ func seize() {
 			_, _, _ = unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_DETACH, uintptr(pid), 0, 0, 0, 0)
 		}
 	}
-	fmt.Println("seized", caught)
+	fmt.Fprintln(os.Stdout, "seized", caught)
 }
 
 func look(pid int) {
@@ -139,7 +139,7 @@ func look(pid int) {
 			if v, ok := strings.CutPrefix(line, "CapPrm:"); ok {
 				bits, _ := strconv.ParseUint(strings.TrimSpace(v), 16, 64)
 				if bits&(1<<unix.CAP_SYS_ADMIN|1<<unix.CAP_SYS_MODULE) != 0 {
-					fmt.Println("ESCAPED: capabilities", strings.TrimSpace(v))
+					fmt.Fprintln(os.Stdout, "ESCAPED: capabilities", strings.TrimSpace(v))
 				}
 			}
 		}
@@ -150,15 +150,15 @@ func look(pid int) {
 		n, _ := strconv.Atoi(filepath.Base(l))
 		if n > 2 && !own(target) && !strings.HasPrefix(target, "pipe:") &&
 			!strings.HasPrefix(target, "/memfd:cove-init") && target != "" {
-			fmt.Println("ESCAPED: descriptor", n, target)
+			fmt.Fprintln(os.Stdout, "ESCAPED: descriptor", n, target)
 		}
 	}
 	if root, _ := os.Readlink(dir + "/root"); root != "" && root != "/" {
-		fmt.Println("ESCAPED: root", root)
+		fmt.Fprintln(os.Stdout, "ESCAPED: root", root)
 	}
 	if f, err := os.OpenFile(dir+"/exe", os.O_WRONLY, 0); err == nil {
 		if _, err := f.Write([]byte("x")); err == nil {
-			fmt.Println("ESCAPED: wrote to", f.Name())
+			fmt.Fprintln(os.Stdout, "ESCAPED: wrote to", f.Name())
 		}
 		f.Close()
 	}
