@@ -134,11 +134,15 @@ func (l *Login) check(ctx context.Context, name, password, address string) (meta
 		return metadata.User{}, err
 	}
 	defer done()
-	if u.ID != 0 && l.throttle.Remembered(try) { // by who had the turn before
+	unlock, err := l.turns.LockAmong(ctx, try.Password(), 0) // who comes with the same one waits for its one hash
+	if err != nil {
+		return metadata.User{}, err
+	}
+	defer unlock()
+	if u.ID != 0 && l.throttle.Vouched(try) {
 		return u, nil
 	}
-	// A password that was changed a moment ago is good at once: what is remembered of the
-	// account may be older, and a try that costs a hash may cost a question too.
+	// One that was changed a moment ago is good at once: a try that costs a hash may cost a question too.
 	l.users.Forget(name)
 	if u, err = l.user(ctx, name); err != nil && !errors.Is(err, errdefs.ErrNotFound) {
 		return metadata.User{}, err

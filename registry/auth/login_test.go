@@ -266,20 +266,43 @@ func TestOwnerBesideAGuesser(t *testing.T) {
 	all.Wait()
 }
 
-// TestSigningInAtOnce has many of one account's requests come together, as a
-// push makes them: one hash answers all.
+// TestSigningInAtOnce has many of one account's requests come together, as a push makes them from one address, and
+// a cluster from those of all its machines: one hash answers all, and the next of a machine that is known already.
+// A wrong password is hashed for each, and a password that was changed is right nowhere.
 func TestSigningInAtOnce(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, false)
-	var all sync.WaitGroup
-	for range 100 {
-		all.Go(func() {
-			if _, err := f.login.Check(t.Context(), "admin", testPassword, "10.0.0.1"); err != nil {
-				t.Error(err)
-			}
-		})
+	atOnce := func(password string, want error) (hashes int64) {
+		t.Helper()
+		before := f.login.hasher.Made()
+		var all sync.WaitGroup
+		for i := range 90 {
+			all.Go(func() {
+				if _, err := f.login.Check(t.Context(), "admin", password, fmt.Sprint("10.0.0.", i/3)); !errors.Is(err, want) {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		return f.login.hasher.Made() - before
 	}
-	all.Wait()
+	if n := atOnce(testPassword, nil); n != 1 {
+		t.Errorf("%d hashes for one password", n)
+	}
+	if n := atOnce(testPassword, nil); n != 0 {
+		t.Errorf("%d hashes for one that was right a moment ago", n)
+	}
+	if n := atOnce("another password", errdefs.ErrUnauthenticated); n != 90 {
+		t.Errorf("%d hashes of 90 wrong passwords", n)
+	}
+	f.clock.Advance(throttle.RememberedFor)
+	if n := atOnce(testPassword, nil); n != 1 {
+		t.Errorf("%d hashes when it is to be hashed again", n)
+	}
+	f.login.Ask(nil)
+	if n := atOnce(testPassword, nil); n != 1 {
+		t.Errorf("%d hashes after all was to be checked again", n)
+	}
 }
 
 // TestAnswersTellNothing compares what a stranger hears about accounts and

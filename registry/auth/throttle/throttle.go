@@ -46,7 +46,8 @@ type Throttle struct {
 	now   func() time.Time
 	mu    sync.Mutex
 	tries map[string]*tries
-	known map[string]*known // by pair
+	known map[string]*known               // by pair
+	right map[[sha256.Size]byte]time.Time // until when a password is not hashed again, from wherever it comes
 }
 
 type tries struct {
@@ -62,7 +63,10 @@ type known struct {
 
 // New returns a Throttle that has seen nothing.
 func New(now func() time.Time) *Throttle {
-	return &Throttle{now: now, tries: map[string]*tries{}, known: map[string]*known{}}
+	return &Throttle{
+		now: now, tries: map[string]*tries{}, known: map[string]*known{},
+		right: map[[sha256.Size]byte]time.Time{},
+	}
 }
 
 // short bounds the names that strangers make up.
@@ -81,6 +85,12 @@ func (a *Attempt) Pair() string { return "pair\x00" + a.Address + "\x00" + short
 
 // Origin is the key of the address.
 func (a *Attempt) Origin() string { return "address\x00" + a.Address }
+
+// Password is the key of the password for the account. The name is part of it: guesses at accounts that are not there
+// must not wait for one another where guesses at those that are do not.
+func (a *Attempt) Password() string {
+	return "password\x00" + short(a.Name) + "\x00" + string(a.Mark[:])
+}
 
 func (a *Attempt) account() string { return "account\x00" + short(a.Name) }
 
@@ -103,10 +113,25 @@ func (t *Throttle) Remembered(a *Attempt) bool {
 	return e == nil || t.over(e) || e.failed < TriesByPair
 }
 
+// Vouched reports whether the password was right a moment ago from another address, and has the account be known at
+// this one. A cluster comes with one password from all of its machines, in the same moment: a hash for each would keep
+// the processors busy for minutes. Who asks has waited as long as Delay says.
+func (t *Throttle) Vouched(a *Attempt) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	until, ok := t.right[a.Mark]
+	if !ok || !t.now().Before(until) {
+		return false
+	}
+	t.succeeded(a, until)
+	return true
+}
+
 // Forget has every password be checked again at its next use.
 func (t *Throttle) Forget() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	clear(t.right)
 	for _, k := range t.known {
 		k.until = time.Time{}
 	}
@@ -171,6 +196,15 @@ func (t *Throttle) count(a *Attempt) {
 func (t *Throttle) Succeeded(a *Attempt) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	until := t.now().Add(RememberedFor)
+	if len(t.right) >= maxKnown {
+		clear(t.right)
+	}
+	t.right[a.Mark] = until
+	t.succeeded(a, until)
+}
+
+func (t *Throttle) succeeded(a *Attempt, until time.Time) {
 	key := a.Pair()
 	if e := t.tries[key]; e != nil {
 		e.failed = min(e.failed, TriesByPair-1)
@@ -181,7 +215,7 @@ func (t *Throttle) Succeeded(a *Attempt) {
 			break
 		}
 	}
-	t.known[key] = &known{mark: a.Mark, until: t.now().Add(RememberedFor)}
+	t.known[key] = &known{mark: a.Mark, until: until}
 }
 
 // forgetLeast makes room by what matters least among a few: what is over, or has

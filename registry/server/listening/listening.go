@@ -26,7 +26,7 @@ type Server struct {
 func (l Limits) HTTP(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,
-		ReadHeaderTimeout: min(10*time.Second, l.Stall), // of a TLS handshake too
+		ReadHeaderTimeout: l.Stall, // of a TLS handshake too, for which two thousand at once need their time
 		IdleTimeout:       l.Stall,
 		MaxHeaderBytes:    2 * l.Headers, // what is less is refused with a reason
 		// net/http answers "OPTIONS *" past the handler, and waits for its body for ever.

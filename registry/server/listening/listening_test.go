@@ -1,6 +1,7 @@
 package listening_test
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"cove/registry/server/listening"
@@ -70,3 +72,41 @@ func TestStop(t *testing.T) {
 		}
 	}
 }
+
+// TestSlowHeaders: a client has its stall for a header, and for the handshake before it, as the documents say: the
+// machines of a cluster that all come at once are slow together.
+func TestSlowHeaders(t *testing.T) {
+	t.Parallel()
+	for after, want := range map[time.Duration]string{25 * time.Second: "HTTP/1.1 200 OK\r\n", 35 * time.Second: ""} {
+		synctest.Test(t, func(t *testing.T) {
+			l := &piped{conns: make(chan net.Conn)}
+			h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+			s := listening.Limits{Stall: 30 * time.Second, Headers: 1 << 16}.HTTP(h, slog.New(slog.DiscardHandler))
+			go func() { _ = s.Serve(l) }()
+			here, there := net.Pipe()
+			l.conns <- there
+			_, _ = io.WriteString(here, "GET / HTTP/1.1\r\nHost: x\r\n")
+			time.Sleep(after)
+			go func() { _, _ = io.WriteString(here, "\r\n") }()
+			if got, _ := bufio.NewReader(here).ReadString('\n'); got != want {
+				t.Errorf("after %v: %q", after, got)
+			}
+			_, _ = here.Close(), s.Close()
+		})
+	}
+}
+
+// piped is a listener whose connections need no network, so that time is the test's own.
+type piped struct{ conns chan net.Conn }
+
+func (p *piped) Accept() (net.Conn, error) {
+	conn, ok := <-p.conns
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+
+func (p *piped) Close() error { close(p.conns); return nil }
+
+func (p *piped) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
