@@ -232,9 +232,13 @@ fuzz: ## every fuzz target for 60 s each
 	    echo "== $$(dirname "$$f") $$fn"; $(GO) test -run '^$$' -fuzz "^$$fn\$$" -fuzztime 60s -fuzzminimizetime 10x "$$(dirname "$$f")" || exit 1; done; done
 
 .PHONY: test-vm
-test-vm: deps-vm build ## the runner in Debian's own kernel (6.1, cgroup v2) under QEMU: a Debian with systemd and AppArmor, then its tests
+test-vm: deps-vm build ## the runner in Debian's own kernel (6.1, cgroup v2) under QEMU: a Debian with systemd and AppArmor, then its tests; with ARCH=arm64 in that of another processor
+ifeq ($(ARCH),arm64)
+	@fixtures/vm/arm64.sh
+else
 	@fixtures/vm/debian.sh
 	@fixtures/vm/run.sh
+endif
 
 .PHONY: clean
 clean: ## remove what was built here
@@ -317,4 +321,4 @@ deps-soak:
 deps-bench: deps-demo
 	$(call deps,podman buildah runc crun docker.io docker-registry containernetworking-plugins iproute2)
 deps-vm:
-	$(call deps,qemu-system-x86 busybox-static cpio kmod nftables slirp4netns procps runc mmdebstrap e2fsprogs)
+	$(call deps,$(if $(filter arm64,$(ARCH)),qemu-system-arm,qemu-system-x86) busybox-static cpio kmod nftables slirp4netns procps runc mmdebstrap e2fsprogs)
