@@ -44,7 +44,11 @@ func (s *Store) Create(
 	if err != nil {
 		return image.Image{}, err
 	}
-	return s.Put(ctx, name, target)
+	var as []string
+	if name != "" {
+		as = append(as, name)
+	}
+	return s.keep(ctx, target, as, func(image.Image) {}) // whoever commits tells of the container
 }
 
 func (s *Store) writeManifest(ctx context.Context, m ocispec.Manifest, hold content.Lease) (ocispec.Descriptor, error) {

@@ -91,7 +91,7 @@ func TestTagMovesAndLeavesADanglingImage(t *testing.T) {
 		t.Errorf("after naming it: %q", got)
 	}
 	// Keeping an image without a name adds nothing to one that has names.
-	if _, err := s.Put(t.Context(), "", a.Target); err != nil {
+	if _, err := s.Put(t.Context(), a.Target); err != nil {
 		t.Fatal(err)
 	}
 	if got := nameList(t, s); slices.Contains(got, "<none>") || len(got) != 2 {

@@ -193,7 +193,7 @@ func TestPullOfAnIndex(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := host + "/you/multi:1"
-	if _, err := from.Put(t.Context(), name, target); err != nil {
+	if _, err := from.Put(t.Context(), target, name); err != nil {
 		t.Fatal(err)
 	}
 	mustPush(t, from, name)

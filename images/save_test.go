@@ -293,7 +293,7 @@ func TestLoadRefusesAConfusingManifest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Put(t.Context(), "x", desc); !errors.Is(err, errdefs.ErrInvalid) {
+	if _, err := s.Put(t.Context(), desc, "x"); !errors.Is(err, errdefs.ErrInvalid) {
 		t.Errorf("a manifest that is also an index: %v", err)
 	}
 }

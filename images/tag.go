@@ -15,25 +15,31 @@ import (
 	"cove/reference"
 )
 
-// Put names target, a manifest or index in the content store, as the builder
-// does with what it made. The name "" keeps the image without a name. The
-// caller holds a lease on everything that target refers to.
-func (s *Store) Put(ctx context.Context, name string, target ocispec.Descriptor) (image.Image, error) {
+// Put keeps target, a manifest or index in the content store, under all of as at
+// once, or without one, and tells that it was made, as the builder does with what it
+// has. The caller holds a lease on everything that target refers to.
+func (s *Store) Put(ctx context.Context, target ocispec.Descriptor, as ...string) (image.Image, error) {
+	return s.keep(ctx, target, as, func(img image.Image) { told.Whole(s.cfg.Root, events.Create, img.ID) })
+}
+
+// keep is Put, for who tells of the image itself before its names are told.
+func (s *Store) keep(
+	ctx context.Context, target ocispec.Descriptor, as []string, tell func(image.Image),
+) (image.Image, error) {
 	img, err := s.open(ctx, target)
 	if err != nil {
 		return image.Image{}, err
 	}
-	var refs []reference.Reference
-	if name != "" {
-		ref, err := reference.Parse(name)
-		if err != nil {
+	refs := make([]reference.Reference, len(as))
+	for i, name := range as {
+		if refs[i], err = reference.Parse(name); err != nil {
 			return image.Image{}, err
 		}
-		refs = append(refs, ref)
 	}
 	if err := s.put(ctx, img, "", refs...); err != nil {
 		return image.Image{}, err
 	}
+	tell(img)
 	for _, ref := range refs {
 		told.Named(s.cfg.Root, events.Tag, ref, img)
 	}

@@ -251,7 +251,7 @@ func (c *converter) target() (*stage, error) {
 	if i, err := strconv.Atoi(c.opt.Target); err == nil && i >= 0 && i < len(c.stages) {
 		return c.stages[i], nil
 	}
-	return nil, c.hinted(errdefs.Errorf(errdefs.ErrNotFound, "%s: no stage is called %q; there are: %s",
+	return nil, c.hinted(errdefs.Errorf(errdefs.ErrNotFound, "%s: target stage %q could not be found; there are: %s",
 		c.opt.Name, c.opt.Target, c.stageNames()), c.opt.Target, len(c.stages))
 }
 

@@ -47,7 +47,7 @@ func TestOptions(t *testing.T) {
 		"network":     {func(o *Options) { o.Network = "mars" }, `network "mars" of a build is none of default, none, host`},
 		"entitlement": {func(o *Options) { o.Allow = []string{"network.host", "everything"} }, "none of network.host, security.insecure"},
 		"filter":      {func(o *Options) { o.NoCacheFilter = []string{"one", "tow"} }, `no stage is called "tow", whose steps are to be executed; there are: one, 1`},
-		"target":      {func(o *Options) { o.Target = "tow" }, `no stage is called "tow"; there are: one, 1`},
+		"target":      {func(o *Options) { o.Target = "tow" }, `target stage "tow" could not be found; there are: one, 1`},
 		"check":       {func(o *Options) { o.BuildArgs = map[string]string{"BUILDKIT_DOCKERFILE_CHECK": "what"} }, "invalid check option"},
 	} {
 		opt := testOptions()

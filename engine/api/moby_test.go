@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -246,12 +248,15 @@ func TestFilesOfAStoppedContainer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	id := c.create(t, `{"Image":"box","Cmd":["sh","-c","echo x > /foo/bar"],"HostConfig":{"NetworkMode":"none","Binds":["/foo","`+host+`:/vol","`+host+`/test:/deep/er/test:ro","`+host+`:/kept:ro"]}}`)
+	id := c.create(t, `{"Image":"box","Cmd":["sh","-c","echo x > /foo/bar"],"WorkingDir":"/home/of/its/own","HostConfig":{"NetworkMode":"none","Binds":["/foo","`+host+`:/vol","`+host+`/test:/deep/er/test:ro","`+host+`:/kept:ro"]}}`)
 	for _, life := range []string{"that was never started", "that has ended"} {
 		for name, target := range map[string]string{"/vol/near": "/vol/file1", "/vol/far": "/foo/bar"} {
 			if got := c.linkTarget(t, id, name); got != target {
 				t.Errorf("%s: %s leads to %q, want %q", life, name, got, target)
 			}
+		}
+		if names := c.archived(t, id, "/home/of/its"); !slices.Contains(slices.Collect(maps.Keys(names)), "its/own/") {
+			t.Errorf("%s: its directory is not there: %q", life, names)
 		}
 		if names := c.archived(t, id, "/deep/er/test"); names["test"] != "bound" {
 			t.Errorf("%s: %q", life, names)
@@ -273,6 +278,43 @@ func TestFilesOfAStoppedContainer(t *testing.T) {
 	has(t, c.want(t, http.StatusForbidden, "PUT", "/containers/"+id+"/archive?path=/kept", ""), "marked read-only")
 	if mounts, err := os.ReadFile("/proc/self/mountinfo"); err != nil || strings.Contains(string(mounts), id) {
 		t.Errorf("mounts are left: %v", err)
+	}
+}
+
+// TestReadOnlyRootByLink: a link in a volume leads to nothing of a read-only root that
+// can be written to, and to the volume itself as ever.
+func TestReadOnlyRootByLink(t *testing.T) {
+	t.Parallel()
+	c := serve(t, withBox(t))
+	host := t.TempDir()
+	for name, to := range map[string]string{"out": "/etc", "in": "/vol/dir"} {
+		if err := os.Symlink(to, filepath.Join(host, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(host, "dir"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, running := range []bool{false, true} {
+		id := c.create(t, `{"Image":"box","Cmd":["sleep","1000"],"HostConfig":{"NetworkMode":"none","ReadonlyRootfs":true,"Binds":["`+host+`:/vol","/etc/not/there"]}}`)
+		if running {
+			c.want(t, http.StatusNoContent, "POST", "/containers/"+id+"/start", "")
+		}
+		put := func(status int, path string) string {
+			return c.want(t, status, "PUT", "/containers/"+id+"/archive?path="+path, tarred(t, tar.Header{Name: "file", Typeflag: tar.TypeReg}))
+		}
+		for _, path := range []string{"/vol/out", "/etc", "/"} {
+			has(t, put(http.StatusForbidden, path), "container rootfs is marked read-only")
+			has(t, c.want(t, http.StatusForbidden, "PUT", "/containers/"+id+"/archive?path="+path, ""), "container rootfs is marked read-only")
+		}
+		put(http.StatusOK, "/vol/in")
+		put(http.StatusOK, "/etc/not/there")
+		if names := c.archived(t, id, "/etc/file"); len(names) != 0 {
+			t.Errorf("running: %v, was written: %q", running, names)
+		}
+		if names := c.archived(t, id, "/vol/dir/file"); names["file"] != "file" {
+			t.Errorf("running: %v, of the volume: %q", running, names)
+		}
 	}
 }
 

@@ -214,6 +214,17 @@ func (fl *Files) inContainer(
 		}
 		defer filelock.Release(lock)
 	}
+	err = inEither(ctx, c, name, write, do)
+	if write && errors.Is(err, unix.EROFS) {
+		return readOnlyRoot(c, name)
+	}
+	return err
+}
+
+// inEither calls do with what is seen of a container that runs, or of one that does not.
+func inEither(
+	ctx context.Context, c *runner.Container, name string, write bool, do func(root rootfs.Root, name string) error,
+) error {
 	state, err := c.State(ctx)
 	if err != nil {
 		return err
@@ -249,20 +260,23 @@ func inStopped(
 		return inMount(c, m, rest, write, do)
 	case write && mounted && m.ReadOnly:
 		return readOnlyMount(c, m)
-	case write && !mounted && cfg.Asked != nil && cfg.Asked.ReadOnly:
-		return errdefs.Errorf(errdefs.ErrDenied, "container rootfs is marked read-only: %s", c)
+	case write && !mounted && asksReadOnly(c) && !cfg.Root.IDMap.IsZero():
+		return readOnlyRoot(c, name)
 	case !cfg.Root.IDMap.IsZero():
 		return rootfs.With(ctx, cfg.Root, func(root int) error {
 			return do(rootfs.Root{FD: root, Owners: cfg.Root.Owners()}, name)
 		})
 	}
-	return overlay.WithBinds(ctx, cfg.Root, binds(c), func(root int) error {
+	seen := cfg.Root
+	seen.ReadOnly = write && asksReadOnly(c) // a link in a volume may lead to what is not
+	return overlay.WithBinds(ctx, seen, binds(c), func(root int) error {
 		return do(rootfs.Root{FD: root}, name)
 	})
 }
 
 // binds are what a container that does not run would see at places of its root: its
-// volumes, what it has of the host, and the files that are written for it at each start.
+// volumes, what it has of the host, the files that are written for it at each start, and
+// the directory in which it will run, which its first start makes.
 func binds(c *runner.Container) (all []overlay.Bind) {
 	for _, m := range c.Config().Mounts {
 		if _, err := os.Stat(m.Source); err == nil && m.Stack == nil && path.IsAbs(m.Source) {
@@ -276,7 +290,26 @@ func binds(c *runner.Container) (all []overlay.Bind) {
 			all = append(all, overlay.Bind{Source: own, Target: target})
 		}
 	}
+	if spec := c.Config().Spec; spec.Process != nil && path.IsAbs(spec.Process.Cwd) {
+		all = append(all, overlay.Bind{Target: spec.Process.Cwd})
+	}
 	return all
+}
+
+func asksReadOnly(c *runner.Container) bool {
+	return c.Config().Asked != nil && c.Config().Asked.ReadOnly
+}
+
+// readOnlyRoot says what of a container may not be written to at name, or at where a link
+// there leads.
+func readOnlyRoot(c *runner.Container, name string) error {
+	if m, _, ok := mountAt(c.Config().Mounts, name); ok && m.ReadOnly {
+		return readOnlyMount(c, m)
+	}
+	if asksReadOnly(c) {
+		return errdefs.Errorf(errdefs.ErrDenied, "container rootfs is marked read-only: %s", c)
+	}
+	return errdefs.Errorf(errdefs.ErrDenied, "container %s: %s leads to what is read-only", c, name)
 }
 
 func readOnlyMount(c *runner.Container, m record.Mounted) error {

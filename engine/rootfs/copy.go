@@ -293,6 +293,9 @@ type destination struct {
 // that an absolute link there means what it means to a container; a confined
 // destination is itself the root.
 func (d destination) extract(ctx context.Context, r io.Reader, rewrite func(*tar.Header) bool) error {
+	if err := writable(d.at.Dir()); err != nil { // also when there is nothing in it
+		return fmt.Errorf("/%s: %w", d.at.Path(), err)
+	}
 	root, prefix := d.root.FD, d.at.Path()+"/"
 	if d.confined {
 		root, prefix = d.at.Dir(), ""
@@ -310,6 +313,18 @@ func (d destination) extract(ctx context.Context, r io.Reader, rewrite func(*tar
 			return keep
 		},
 	})
+}
+
+// writable is EROFS for a directory of a mount that is read-only.
+func writable(dir int) error {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(dir, &st); err != nil {
+		return err
+	}
+	if st.Flags&unix.ST_RDONLY != 0 {
+		return unix.EROFS
+	}
+	return nil
 }
 
 type counter struct {

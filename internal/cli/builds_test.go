@@ -181,7 +181,7 @@ func TestBuilds(t *testing.T) {
 			"\n" +
 			"#3 [internal] load .dockerignore\n" +
 			"#3 DONE 0.0s\n" +
-			"cove: Dockerfile: no stage is called \"none\"; there are: files, 1\n"},
+			"cove: Dockerfile: target stage \"none\" could not be found; there are: files, 1\n"},
 		{"builder prune", 0, "Total reclaimed space: 0B\n"},
 		{"build", 1, "cove: \"cove build\" requires exactly 1 argument (cove build [flags] CONTEXT). See 'cove build --help'\n"},
 		{"build --isolation hyperv $W", 1, "cove: --isolation hyperv: there is only default\n"},

@@ -17,14 +17,14 @@ type Set []uint64
 // most is more than any kernel has of processors or memory nodes.
 const most = 8192
 
-// Parse reads a list; an empty one is an empty set.
+// Parse reads a list; an empty one is an empty set, and one with an empty part is none.
 func Parse(list string) (Set, error) {
 	var s Set
+	if strings.TrimSpace(list) == "" {
+		return s, nil
+	}
 	for part := range strings.SplitSeq(list, ",") {
 		part = strings.TrimSpace(part)
-		if part == "" {
-			continue
-		}
 		from, to, isRange := strings.Cut(part, "-")
 		first, err := strconv.ParseUint(from, 10, 16)
 		last := first

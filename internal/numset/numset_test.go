@@ -14,7 +14,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("%q: %v, %v", list, got, err)
 		}
 	}
-	for _, list := range []string{"a", "-1", "3-2", "1-", "1-2-3", "8192", "99999", "0x1"} {
+	for _, list := range []string{"a", "-1", "3-2", "1-", "1-2-3", "8192", "99999", "0x1", "1-42,,", ",", "1,", ",1"} {
 		if got, err := Parse(list); err == nil {
 			t.Errorf("%q: %v", list, got)
 		}

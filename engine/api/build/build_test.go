@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"cove/engine"
 	"cove/engine/api/buildkit"
@@ -117,6 +118,26 @@ func TestClassicBuild(t *testing.T) {
 				t.Errorf("build %d: no %q in %q", i, want, stream)
 			}
 		}
+	}
+	if stream, _, failure := post(t, srv.URL+"/build", archive(t, map[string]string{"Dockerfile": "FROM app:v1\nCOPY Dockerfile /"})); failure != "" ||
+		!strings.HasPrefix(stream, "Step 1/2 : FROM app:v1\n ---> ") || strings.Contains(stream, "Using cache") {
+		t.Errorf("a base that is here is no step of the cache: %q %s", stream, failure)
+	}
+	told, err := e.Events(engine.EventOptions{Since: time.Unix(1, 0), Until: time.Now(), Filter: map[string][]string{"type": {"image"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer told.Close()
+	actions := map[string]int{}
+	for {
+		event, err := told.Next(t.Context())
+		if err != nil {
+			break
+		}
+		actions[event.Action]++
+	}
+	if actions["create"] != 3 || actions["tag"] != 4 {
+		t.Errorf("three builds and four names are told as %v", actions)
 	}
 	image, err := e.InspectImage(t.Context(), "app:v2")
 	if err != nil || image.Config.Labels["said"] != "x" || image.Config.Labels["l"] != "1" {

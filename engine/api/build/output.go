@@ -132,7 +132,10 @@ func (t *told) event(e builds.Event) {
 	case builds.Log:
 		s.text.Write(e.Data)
 	case builds.Cached:
-		fmt.Fprintf(&s.text, " ---> Using cache\n ---> %s\n", short)
+		if !base(e.Vertex) { // which docker's builder does not call cached
+			s.text.WriteString(" ---> Using cache\n")
+		}
+		fmt.Fprintf(&s.text, " ---> %s\n", short)
 	case builds.Done:
 		fmt.Fprintf(&s.text, " ---> %s\n", short)
 	}
@@ -187,6 +190,9 @@ func (t *told) built(result *builds.Result) {
 		_ = t.out.send(line{Stream: "Successfully tagged " + name + "\n"})
 	}
 }
+
+// base reports whether a step is a FROM.
+func base(v *builds.Vertex) bool { return strings.HasPrefix(strings.ToUpper(instruction(v)), "FROM ") }
 
 // instruction is a step as its author wrote it.
 func instruction(v *builds.Vertex) string {

@@ -175,7 +175,7 @@ func (l *lobby) remove(id string, v *visitor) bool {
 
 // attach looks at a container over the connection of the request, which is taken over.
 func (a *API) attach(w http.ResponseWriter, r *route.Request) error {
-	return a.attachBy(r, func(tty bool, use func(*hijack.Stream)) error {
+	err := a.attachBy(r, func(tty bool, use func(*hijack.Stream)) error {
 		stream, err := hijack.Take(w, r, tty)
 		if err != nil {
 			return err
@@ -184,6 +184,10 @@ func (a *API) attach(w http.ResponseWriter, r *route.Request) error {
 		use(stream)
 		return nil
 	})
+	if err != nil && !errors.Is(err, wire.ErrCut) {
+		wire.WriteTextError(w, err)
+	}
+	return nil
 }
 
 // attachSocket does over a websocket, as browsers can: output and errors are one there.

@@ -3,12 +3,13 @@
 package create
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"path"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -75,12 +76,17 @@ type mountAsked struct {
 // ignored; what only repeats the image's config (ofImage) asks for nothing: clients that
 // make a container again send all that inspect told them.
 func Options(r *http.Request, ofImage func(image string) *dockertypes.Config) (o engines.CreateOptions, err error) {
-	var body asked
-	if err := wire.Decode(r, &body); err != nil {
+	var raw json.RawMessage
+	if err := wire.Decode(r, &raw); err != nil {
 		return o, err
 	}
-	if reflect.ValueOf(body).IsZero() {
+	var body asked
+	switch string(bytes.TrimSpace(raw)) {
+	case "", "{}", "null": // other than one whose keys are all empty, which has no command
 		return o, errdefs.Errorf(errdefs.ErrInvalid, "config cannot be empty in order to create a container")
+	}
+	if err := json.Unmarshal(raw, &body); err != nil {
+		return o, errdefs.Errorf(errdefs.ErrInvalid, "invalid JSON: %w", err)
 	}
 	body.ofImage = ofImage
 	return body.options()
@@ -285,6 +291,9 @@ func (m mountAsked) add(o *engines.CreateOptions) error {
 	if m.Target == "" && oneOf(m.Type, "bind", "volume", "image", "tmpfs") {
 		return m.invalid("field Target must not be empty")
 	}
+	if err := m.othersOptions(); err != nil {
+		return err
+	}
 	v := runspec.Volume{Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly, Mount: true}
 	switch m.Type {
 	case "bind":
@@ -331,6 +340,24 @@ func (m mountAsked) add(o *engines.CreateOptions) error {
 		return m.invalid("subpath must be a relative path within the volume, and %q leads out of it", v.Subpath)
 	}
 	o.Volumes = append(o.Volumes, v)
+	return nil
+}
+
+// othersOptions refuses the options of another type.
+func (m mountAsked) othersOptions() error {
+	for _, options := range []struct {
+		of    string
+		given bool
+	}{
+		{"Bind", m.BindOptions != nil},
+		{"Volume", m.VolumeOptions != nil},
+		{"Tmpfs", m.TmpfsOptions != nil},
+		{"Image", m.ImageOptions != nil},
+	} {
+		if options.given && !strings.EqualFold(options.of, m.Type) {
+			return m.invalid("field %sOptions must not be specified", options.of)
+		}
+	}
 	return nil
 }
 

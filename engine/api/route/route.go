@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -151,10 +152,19 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Api-Version", wire.Newest.String())
 	h.Set("Ostype", "linux")
 	h.Set("Docker-Experimental", "false")
-	if err := m.answer(w, r); err != nil && !errors.Is(err, wire.ErrCut) {
+	err := m.answer(w, r)
+	switch {
+	case err == nil || errors.Is(err, wire.ErrCut):
+	case errors.Is(err, errTooOld):
+		wire.WriteTextError(w, err)
+	default:
 		wire.WriteError(w, err)
 	}
 }
+
+// errTooOld is told as a text: the clients that it is for know no other errors.
+var errTooOld = errdefs.Errorf(errdefs.ErrInvalid,
+	"Minimum supported API version is %s, please upgrade your client to a newer version", wire.Oldest)
 
 var errNoPage = errdefs.Errorf(errdefs.ErrNotFound, "page not found")
 
@@ -196,9 +206,7 @@ func splitVersion(path string) (wire.Version, string, error) {
 	case !ok || !strings.HasPrefix(text, "v"):
 		return wire.Newest, path, nil
 	case v.Before(wire.Oldest):
-		return v, "", errdefs.Errorf(errdefs.ErrInvalid,
-			"client version %s is too old. Minimum supported API version is "+
-				"%s, please upgrade your client to a newer version", v, wire.Oldest)
+		return v, "", fmt.Errorf("client version %s is too old. %w", v, errTooOld)
 	case wire.Newest.Before(v):
 		return v, "", errdefs.Errorf(errdefs.ErrInvalid,
 			"client version %s is too new. Maximum supported API version is %s", v, wire.Newest)

@@ -160,6 +160,15 @@ func WriteError(w http.ResponseWriter, err error) {
 	fmt.Fprintf(w, "%s\n", body)
 }
 
+// WriteTextError answers with an error as a line of text, which is docker's shape where a
+// stream was asked for, and for clients older than any that is served.
+func WriteTextError(w http.ResponseWriter, err error) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(Status(err))
+	fmt.Fprintf(w, "%s\r\n", Text(err))
+}
+
 // Encode writes v as one line of an answer that has begun.
 func Encode(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)

@@ -112,7 +112,7 @@ func Keep(
 	if err != nil {
 		return "", err
 	}
-	kept, err := store.Put(ctx, "", out.Target)
+	kept, err := store.Put(ctx, out.Target)
 	return kept.ID, err
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 
 	"cove/builder/export"
 	"cove/builder/remotecache"
@@ -126,26 +125,21 @@ func (n *named) Export(ctx context.Context, b export.Build) (export.Exported, er
 	if err := n.snapshots.Sync(); err != nil {
 		return made, err
 	}
-	if len(n.refs) == 0 && !n.passing {
-		_, err := n.images.Put(ctx, "", made.Target) // a dangling image
-		return made, err
+	names := make([]string, len(n.refs)) // none is a dangling image
+	for i, ref := range n.refs {
+		if n.byDigest {
+			ref = ref.WithDigest(made.Target.Digest)
+		}
+		names[i] = ref.String()
 	}
 	if n.byDigest {
-		n.refs, made.Names = slices.Clone(n.refs), nil
-		for i, ref := range n.refs {
-			n.refs[i] = ref.WithDigest(made.Target.Digest)
-			made.Names = append(made.Names, n.refs[i].String())
-		}
+		made.Names = names
 	}
-	for _, ref := range n.refs {
-		if n.passing {
-			continue
-		}
-		if _, err := n.images.Put(ctx, ref.String(), made.Target); err != nil {
-			return made, err
-		}
+	if n.passing {
+		return made, nil
 	}
-	return made, nil
+	_, err = n.images.Put(ctx, made.Target, names...)
+	return made, err
 }
 
 // archived writes the image as an archive, or as an OCI layout.

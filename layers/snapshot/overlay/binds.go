@@ -14,15 +14,17 @@ import (
 	"cove/layers/mount"
 )
 
-// Bind is a directory or a file that is seen at a place of a tree.
+// Bind is a directory or a file that is seen at a place of a tree; without a source it is
+// a directory of the tree itself, which is made if it is not there.
 type Bind struct {
 	Source, Target string
 	ReadOnly       bool
 }
 
 // WithBinds calls fn with the root of m's tree and with what is bound in it, parents first.
-// A place that is not there is made; no link leads one out of the tree. The mounts are of a
-// namespace of their own, which ends with fn or with this process.
+// A place that is not there is made, also in a tree that fn sees read-only; no link leads one
+// out of the tree. The mounts are of a namespace of their own, which ends with fn or with this
+// process.
 func WithBinds(ctx context.Context, m mount.Mount, binds []Bind, fn func(root int) error) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -44,6 +46,8 @@ func withBinds(m mount.Mount, binds []Bind, fn func(root int) error) error {
 	if err != nil {
 		return err
 	}
+	sealed := m.ReadOnly && m.Upper != ""
+	m.ReadOnly = m.ReadOnly && !sealed
 	root, err := attach(m)
 	if err != nil {
 		return err
@@ -54,12 +58,22 @@ func withBinds(m mount.Mount, binds []Bind, fn func(root int) error) error {
 			return fmt.Errorf("mounting %s at %s: %w", b.Source, b.Target, err)
 		}
 	}
+	if sealed {
+		err := unix.MountSetattr(root, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+		if err != nil {
+			return fmt.Errorf("mounting %s read-only: %w", m.Upper, err)
+		}
+	}
 	return fn(root)
 }
 
 // openTrees opens all before the tree has a place, which may be above theirs.
 func openTrees(binds []Bind) (trees []int, err error) {
 	for _, b := range binds {
+		if b.Source == "" {
+			trees = append(trees, -1)
+			continue
+		}
 		fd, err := unix.OpenTree(unix.AT_FDCWD, b.Source,
 			unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
 		if err != nil {
@@ -79,7 +93,9 @@ func openTrees(binds []Bind) (trees []int, err error) {
 
 func closeAll(fds []int) {
 	for _, fd := range fds {
-		unix.Close(fd)
+		if fd >= 0 {
+			unix.Close(fd)
+		}
 	}
 }
 
@@ -104,19 +120,31 @@ func attach(m mount.Mount) (root int, err error) {
 }
 
 func bind(root, tree int, b Bind) error {
-	at, err := inside(root, b.Target, unix.O_PATH)
-	if errors.Is(err, unix.ENOENT) {
-		var st unix.Stat_t
-		if err := unix.Fstat(tree, &st); err != nil {
-			return err
+	if tree < 0 {
+		if at, err := place(root, b.Target, true); err == nil { // what cannot be is told at the start
+			unix.Close(at)
 		}
-		at, err = makePlace(root, b.Target, st.Mode&unix.S_IFMT == unix.S_IFDIR)
+		return nil
 	}
+	var st unix.Stat_t
+	if err := unix.Fstat(tree, &st); err != nil {
+		return err
+	}
+	at, err := place(root, b.Target, st.Mode&unix.S_IFMT == unix.S_IFDIR)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(at)
 	return unix.MoveMount(tree, "", at, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
+}
+
+// place opens what is at a name, and makes it if nothing is.
+func place(root int, name string, dir bool) (int, error) {
+	at, err := inside(root, name, unix.O_PATH)
+	if errors.Is(err, unix.ENOENT) && path.Clean(name) != "/" {
+		at, err = makePlace(root, name, dir)
+	}
+	return at, err
 }
 
 func inside(root int, name string, flags uint64) (int, error) {
