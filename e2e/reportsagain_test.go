@@ -122,4 +122,14 @@ cove run --rm $N-i stat -c '%u:%g %a' /a/b/c/d/e/f /a/b; cove run --rm -v $N-v:/
 		`mkdir v; chown 1000:1000 v; chmod 700 v; cove volume create -o type=none -o o=bind -o device=$PWD/v $N-v >/dev/null; cove run --rm -v $N-v:/full made true; stat -c '%a %u:%g' v`,
 		`700 1000:1000`,
 	},
+	{
+		"a start that fails makes of a container one that never ran",
+		`mkdir src
+cove run --name $N -v $PWD/src:/s box sh -c 'exit 3'
+rmdir src
+cove start $N 2>&1 | grep -o 'no such file or directory'
+cove inspect -f '{{.State.Status}} {{.State.ExitCode}} {{ne .State.StartedAt "0001-01-01T00:00:00Z"}}' $N
+mkdir src; cove start -a $N; echo $?`,
+		`no such file or directory\nexited 125 true\n3`,
+	},
 }

@@ -9,6 +9,7 @@
 package atomicfile
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -18,6 +19,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Keep is what a write must survive, besides the end of its process.
@@ -93,6 +96,31 @@ func Replace(dir Dir, name string, perm fs.FileMode, keep Keep, write func(io.Wr
 		return SyncDir(dir, path.Dir(name))
 	}
 	return nil
+}
+
+// WriteFull is [WriteFile], for what must be known also on a full disk, such as that something has
+// ended, or nobody could remove what filled it: without room the text is written over the bytes
+// that the file has, the rest of which becomes blanks. That is one call, but a power cut
+// meanwhile leaves some of both. What these bytes have no room for is refused.
+func WriteFull(name string, text []byte, perm fs.FileMode, keep Keep) error {
+	err := WriteFile(name, text, perm, keep)
+	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
+		return err
+	}
+	f, oerr := os.OpenFile(name, os.O_WRONLY, 0)
+	if oerr != nil {
+		return err
+	}
+	defer f.Close()
+	var st unix.Stat_t
+	if serr := unix.Fstat(int(f.Fd()), &st); serr != nil || int64(len(text)) > max(st.Size, st.Blocks*512) {
+		return err
+	}
+	over := append(text[:len(text):len(text)], bytes.Repeat([]byte(" "), max(0, int(st.Size)-len(text)))...)
+	if _, err := f.WriteAt(over, 0); err != nil || keep == Volatile {
+		return err
+	}
+	return f.Sync()
 }
 
 // named has an error of a system call say the name that was asked for, in place of the

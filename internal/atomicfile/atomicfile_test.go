@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func openRoot(t *testing.T) *os.Root {
@@ -130,5 +132,47 @@ func TestRemoveTemps(t *testing.T) {
 	}
 	if err := RemoveTemps(filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no directory: %v", err)
+	}
+}
+
+// TestWriteFull replaces files of a disk that is full.
+func TestWriteFull(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skip("needs root, to mount a disk that can be filled: ", err)
+	}
+	defer func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	}()
+	name := filepath.Join(dir, "state")
+	if err := WriteFile(name, []byte(strings.Repeat("a", 100)), 0o600, Volatile); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "fill"), make([]byte, 1<<20), 0o600); !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("filling it: %v", err)
+	}
+	for _, text := range []string{"shorter", strings.Repeat("b", 200), "", strings.Repeat("c", 4096)} {
+		if err := WriteFile(name, []byte(text+"x"), 0o600, Volatile); !errors.Is(err, unix.ENOSPC) {
+			t.Fatalf("it has room: %v", err)
+		}
+		if err := WriteFull(name, []byte(text), 0o600, Durable); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(name); err != nil || strings.TrimRight(string(got), " ") != text {
+			t.Errorf("%q, %v, want %q", got, err, text)
+		}
+	}
+	if err := WriteFull(name, make([]byte, 4097), 0o600, Durable); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("more than there is room for: %v", err)
+	}
+	if err := WriteFull(filepath.Join(dir, "new"), []byte("x"), 0o600, Durable); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 2 {
+		t.Errorf("left behind: %v, %v", entries, err)
 	}
 }

@@ -416,6 +416,9 @@ func (m *monitor) failed(ctx context.Context, err error) error {
 		start = &record.StartError{Code: 125, Msg: err.Error(), Kind: record.KindOf(err)}
 	}
 	m.state.Status, m.state.Pid, m.state.Monitor = record.Exited, 0, 0
+	if old, err := m.o.Dir.State(); err == nil && m.state.StartedAt.IsZero() {
+		m.state.StartedAt = old.StartedAt // of the life before, if it had one
+	}
 	if m.state.StartedAt.IsZero() {
 		m.state.Status = record.Created
 	}

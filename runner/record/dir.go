@@ -174,7 +174,14 @@ func (d Dir) SetState(st State, durable bool) error {
 	if err != nil {
 		return fmt.Errorf("runner: container %s: encoding state: %w", d.ID(), err)
 	}
-	return d.Write("state.json", data, durable)
+	keep := atomicfile.Volatile
+	if durable {
+		keep = atomicfile.Durable
+	}
+	if err := atomicfile.WriteFull(d.Path("state.json"), data, 0o600, keep); err != nil {
+		return fmt.Errorf("runner: container %s: writing state.json: %w", d.ID(), err)
+	}
+	return nil
 }
 
 // Write replaces a file of the directory atomically.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"cove/errdefs"
 	"cove/internal/filelock"
 	"cove/internal/process"
@@ -99,9 +101,13 @@ func (d Dir) lock(ctx context.Context, name LockName) (*os.File, error) {
 }
 
 // Sign writes into a held lock whose it is: this process's, or that of another to
-// which it is handed on. "" is nobody's, whom nobody will end for it.
+// which it is handed on. "" is nobody's, whom nobody will end for it, and so is one that was
+// made when the disk was full: it is held all the same.
 func Sign(f *os.File, identity string) error {
 	_, err := f.WriteAt([]byte(identity+"\n"), 0)
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return nil
+	}
 	return err
 }
 

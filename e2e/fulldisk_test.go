@@ -1,0 +1,57 @@
+package e2e
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestFullDisk: a container that fills the disk on which its root is, is ended and removed,
+// and so are others, which told what they ended with.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	k := newShell(t)
+	if err := os.Mkdir(k.root(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", k.root(), "tmpfs", 0, "size=24m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = k.command("cove rm -f $(cove ps -aq)").Run() // as above
+		if err := unix.Unmount(k.root(), unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	k.do("cove import rootfs.tar box; cove volume create big")
+	k.do(awaiting + `
+cove run -d --name idle box sh -c 'trap "exit 4" TERM; while :; do echo on; sleep 0.2; done'
+cove run -d --name ending -v big:/v box sh -c 'until [ -e /v/full ]; do sleep 0.1; done; exit 7'
+cove run -d --rm --name gone -v big:/v box sh -c 'until [ -e /v/full ]; do sleep 0.1; done'
+cove run -d --name again --restart always -v big:/v box sh -c 'until [ -e /v/full ]; do sleep 0.1; done; exit 3'
+cove create --name made box true
+cove run -d --name full -v big:/v box sh -c '>/v/full.part; cat /dev/zero >/v/fill; mv /v/full.part /v/full; while :; do echo >>/v/fill; sleep 0.1; done'
+await 'cove exec full test -e /v/full'`)
+	for _, step := range []struct{ script, out string }{
+		{"cove run --rm box true", "cove: .*no space left on device.*\n"},
+		{"cove wait ending; cove inspect -f '{{.State.Status}} {{.State.ExitCode}}' ending", "7\nexited 7\n"},
+		{awaiting + "await '! cove inspect gone'; cove ps -a --format '{{.Names}}' | sort | xargs", "again ending full idle made\n"},
+		{"cove exec idle echo said; cove pause idle; cove unpause idle", "said\nidle\nidle\n"},
+		{"cove stop idle; cove inspect -f '{{.State.Status}} {{.State.ExitCode}}' idle", "idle\nexited 4\n"},
+		{"cove rm made ending idle", "made\nending\nidle\n"},
+		{"cove rm -f again; cove ps -a --format '{{.Names}} {{.Status}}'", "again\nfull Up .*\n"},
+		{"cove kill full; cove inspect -f '{{.State.Status}} {{.State.ExitCode}}' full", "full\nexited 137\n"},
+		{"cove rm full; cove volume rm big; cove run --rm box echo room", "full\nbig\nroom\n"},
+	} {
+		out, _ := k.command(step.script).CombinedOutput()
+		if !regexp.MustCompile("^(?:" + step.out + ")$").Match(out) {
+			t.Errorf("%s\nprinted %s\nwant %s", step.script, out, step.out)
+		}
+	}
+	if left := k.do("cove doctor"); strings.Contains(left, "left behind") {
+		t.Error(left)
+	}
+}
