@@ -100,6 +100,26 @@ func TestQueriesUseIndexes(t *testing.T) {
 	}
 }
 
+// TestTagsOfAnArtifact are found by the artifact, in whichever order they are asked for: the
+// index of names, which has the order, leads through all tags of a repository.
+func TestTagsOfAnArtifact(t *testing.T) {
+	t.Parallel()
+	m, err := Open(t.Context(), Config{DSN: filepath.Join(t.TempDir(), "plan.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	for _, stmt := range []string{
+		"SELECT name FROM tags WHERE repository_id = $1 AND digest = $2 ORDER BY name LIMIT $3",
+		`SELECT t.name FROM repositories r JOIN tags t ON t.repository_id = r.id AND t.digest = $2
+			WHERE r.name = $1 ORDER BY t.name LIMIT $3`,
+	} {
+		if steps := strings.Join(explain(t, m, stmt), "\n"); !strings.Contains(steps, "(repository_id=? AND digest=?)") {
+			t.Errorf("%s\n%s", stmt, steps)
+		}
+	}
+}
+
 func explain(t *testing.T, m *DB, stmt string) []string {
 	t.Helper()
 	n := 0
