@@ -184,6 +184,7 @@ func TestEveryOperation(t *testing.T) {
 		c.tokens()
 		c.content()
 		c.audited()
+		c.descriptions()
 		c.jobs()
 		c.webhooks()
 		c.tags()
@@ -481,7 +482,7 @@ func (c *client) content() {
 	if !slices.Equal(first, []string{"v1"}) || !slices.Equal(second, []string{"v2"}) {
 		c.t.Errorf("tags %q, then %q", first, second)
 	}
-	c.send(call{id: "listTags", params: repo, query: url.Values{"order": {"size"}}}, 400)
+	c.send(call{id: "listTags", params: repo, query: url.Values{"order": {"age"}}}, 400)
 	c.send(call{id: "listTags", params: repo, query: url.Values{"after": {"§"}}}, 400)
 	byDigest := map[string]string{"artifact": "team/deep/app@" + desc.Digest.String()}
 	var got struct {

@@ -1,28 +1,26 @@
 package api
 
 import (
-	"cove/reference"
 	"cove/registry/api/rest"
 	"cove/registry/auth"
 	"cove/registry/browse"
 	"cove/registry/history"
-	"cove/registry/metadata"
 )
 
 func (a *API) tags(asked *rest.Ask) (any, error) {
-	repo := asked.PathValue("repository")
-	if !reference.ValidRepository(repo) {
-		return nil, rest.Invalid("repository %q: that is no repository's name", repo)
+	repo, err := repositoryName(asked)
+	if err != nil {
+		return nil, err
 	}
 	q := browse.TagQuery{
 		Query: asked.List(), Order: browse.Order(asked.Query.Get("order")), Label: asked.Query.Get("label"),
 	}
 	switch q.Order {
-	case "", browse.Newest, browse.ByName:
+	case "", browse.Newest, browse.ByName, browse.BySize:
 	default:
-		return nil, rest.Invalid("query: order %q is neither newest nor name", q.Order)
+		return nil, rest.Invalid("query: order %q is none of newest, name and size", q.Order)
 	}
-	found, more, err := a.browse.Tags(asked.Context(), asked.Caller, metadata.CanonicalName(repo), q)
+	found, more, err := a.browse.Tags(asked.Context(), asked.Caller, repo, q)
 	if err != nil {
 		return nil, err
 	}

@@ -75,6 +75,7 @@ var lines = map[string]string{
 	"POST /api/v1/jobs/{job}/stop":                                                   "job.stop",
 	"POST /api/v1/jobs/{job}/retry":                                                  "job.retry",
 	"POST /api/v1/restore/{repository...}":                                           "manifest.push tag.set",
+	"PUT /api/v1/descriptions/{repository...}":                                       "repository.describe",
 	"DELETE /api/v1/repositories/{repository...}":                                    "manifest.delete",
 	"POST /api/v1/projects/{project}/immutable":                                      "immutable.add",
 	"DELETE /api/v1/projects/{project}/immutable/{rule}":                             "immutable.remove",

@@ -94,7 +94,7 @@ func (a *API) repositories(asked *rest.Ask) (any, error) {
 	}
 	var items []Repository
 	for _, r := range found {
-		items = append(items, Repository{r.Name, countOf(r.Tags), countOf(r.Artifacts), rest.Moment(r.PushedAt)})
+		items = append(items, repositoryOf(r))
 	}
 	return rest.PageTo(asked, items, rest.Next(more, items, func(r Repository) string { return r.Name })), nil
 }

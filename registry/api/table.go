@@ -11,6 +11,7 @@ import (
 	"cove/registry/api/webhooks"
 	"cove/registry/api/work"
 	"cove/registry/auth"
+	"cove/registry/describe"
 )
 
 // The methods of the table.
@@ -167,10 +168,29 @@ func (a *API) content() []rest.Operation {
 			Status: 200, Serve: a.repositories,
 		},
 		{
+			Method: get, Path: "/repositories/{repository...}", Right: auth.Read, Object: "repository",
+			ID: "getRepository", Summary: "A repository with what it holds, and what is said of it",
+			Answer: DescribedRepository{},
+			Status: 200, Serve: a.repository,
+		},
+		{
+			Method: get, Path: "/descriptions/{repository...}", Right: auth.Read, Object: "repository",
+			ID: "getDescription", Summary: "What is said of a repository",
+			Answer: Description{},
+			Status: 200, ETag: true, Serve: a.description,
+		},
+		{
+			Method: put, Path: "/descriptions/{repository...}", Right: describe.Change, Object: "repository",
+			ID: "setDescription", Summary: "Describe a repository",
+			Body:   NewDescription{},
+			Answer: Description{},
+			Status: 200, ETag: true, Serve: a.describe,
+		},
+		{
 			Method: get, Path: "/tags/{repository...}", Right: auth.Read, Object: "repository",
 			ID: "listTags", Summary: "List the tags of a repository",
 			Query: rest.PageOf(match, rest.Parameter{
-				Name: "order", About: "newest (if it is not said) or name", Kind: rest.KindText,
+				Name: "order", About: "newest (if it is not said), name, or size (the largest first; up to 1,000 tags)", Kind: rest.KindText,
 			}, rest.Parameter{
 				Name: "label", About: "only those of artifacts with a label of this name", Kind: rest.KindText,
 			}),
@@ -182,6 +202,12 @@ func (a *API) content() []rest.Operation {
 			ID: "getArtifact", Summary: "One artifact in depth: team/app:v1 or team/app@sha256:…",
 			Answer: Artifact{},
 			Status: 200, ETag: true, Serve: a.artifact,
+		},
+		{
+			Method: get, Path: "/space/{artifact...}", Right: auth.Pull, Object: "manifest",
+			ID: "getSpace", Summary: "What takes the space in an image: its largest files, and those that layers hide",
+			Answer: Space{},
+			Status: 200, Serve: a.space,
 		},
 		{
 			Method: remove, Path: "/artifacts/{artifact...}", Right: auth.Delete, Object: "manifest",

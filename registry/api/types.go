@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"cove/registry/api/rest"
 	"cove/registry/audit"
 	"cove/registry/browse"
 	"cove/registry/metadata"
@@ -86,6 +87,31 @@ type Repository struct {
 	Tags      Count      `json:"tags"`
 	Artifacts Count      `json:"artifacts"`
 	PushedAt  *time.Time `json:"pushedAt,omitempty"` // of its newest tag
+}
+
+func repositoryOf(r browse.Repository) Repository {
+	return Repository{r.Name, countOf(r.Tags), countOf(r.Artifacts), rest.Moment(r.PushedAt)}
+}
+
+// DescribedRepository is a repository with what is said of it.
+type DescribedRepository struct {
+	Name        string     `json:"name"`
+	Tags        Count      `json:"tags"`
+	Artifacts   Count      `json:"artifacts"`
+	PushedAt    *time.Time `json:"pushedAt,omitempty"` // of its newest tag
+	Description string     `json:"description"`        // in Markdown; "" without one
+}
+
+// Description is what is said of a repository.
+type Description struct {
+	Text      string     `json:"text"` // in Markdown; "" is none
+	ChangedBy string     `json:"changedBy,omitempty"`
+	ChangedAt *time.Time `json:"changedAt,omitempty"`
+}
+
+// NewDescription is what is to be said of a repository.
+type NewDescription struct {
+	Text string `json:"text"` // in Markdown, 10,000 characters at most; "" takes it away
 }
 
 // Tag is a tag with what it names.

@@ -132,6 +132,30 @@ func (r Repository) Short() string {
 	return short
 }
 
+const repositoryColumns = `SELECT r.name,
+			(SELECT COUNT(*) FROM (SELECT 1 FROM tags t WHERE t.repository_id = r.id LIMIT 1001) AS tagged),
+			(SELECT COUNT(*) FROM (SELECT 1 FROM manifests x WHERE x.repository_id = r.id LIMIT 1001) AS held),
+			COALESCE((SELECT MAX(t.updated_at) FROM tags t WHERE t.repository_id = r.id), 0)`
+
+func scanRepository(row db.Scanner) (r Repository, err error) {
+	var pushed int64
+	err = row.Scan(&r.Name, &r.Tags, &r.Artifacts, &pushed)
+	if pushed != 0 {
+		r.PushedAt = time.UnixMicro(pushed)
+	}
+	return r, err
+}
+
+// Repository is one by its name, whether it still holds something or not.
+func (b *Browser) Repository(ctx context.Context, by auth.Caller, repo string) (r Repository, err error) {
+	id, err := b.repository(ctx, by, repo)
+	if err != nil {
+		return r, err
+	}
+	r, err = scanRepository(b.db.Querier().Row(ctx, repositoryColumns+" FROM repositories r WHERE r.id = $1", id))
+	return r, db.NotFound(err, "repository %s does not exist", repo)
+}
+
 // Repositories lists those of a project that hold something, by name.
 func (b *Browser) Repositories(
 	ctx context.Context, by auth.Caller, project string, q Query,
@@ -140,17 +164,7 @@ func (b *Browser) Repositories(
 		return nil, false, err
 	}
 	viewer := by.Viewer()
-	page, err = db.All(ctx, b.db.Querier(), func(row db.Scanner) (r Repository, err error) {
-		var pushed int64
-		err = row.Scan(&r.Name, &r.Tags, &r.Artifacts, &pushed)
-		if pushed != 0 {
-			r.PushedAt = time.UnixMicro(pushed)
-		}
-		return r, err
-	}, `SELECT r.name,
-			(SELECT COUNT(*) FROM (SELECT 1 FROM tags t WHERE t.repository_id = r.id LIMIT 1001) AS tagged),
-			(SELECT COUNT(*) FROM (SELECT 1 FROM manifests x WHERE x.repository_id = r.id LIMIT 1001) AS held),
-			COALESCE((SELECT MAX(t.updated_at) FROM tags t WHERE t.repository_id = r.id), 0)
+	page, err = db.All(ctx, b.db.Querier(), scanRepository, repositoryColumns+`
 		FROM repositories r JOIN projects p ON p.id = r.project_id
 		WHERE p.name = $1 AND r.name > $2 AND r.name LIKE $3 ESCAPE '\'
 			AND EXISTS (SELECT 1 FROM manifests x WHERE x.repository_id = r.id)

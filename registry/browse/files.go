@@ -74,6 +74,38 @@ func (a *Artifact) isTar(l Layer) bool {
 	return a.Image != nil || a.IsChart() && about.IsChartArchive(l.MediaType)
 }
 
+// mostOfSpace is how many files of each kind Space tells.
+const mostOfSpace = 50
+
+// Space is what takes the room in an image: its largest files, and those that a layer holds
+// and one above it hides.
+type Space struct {
+	Artifact *Artifact
+	files.Space
+	Cut bool // not all layers were read to their end
+}
+
+// Number is the place of a layer in the image, from 1 for the lowest.
+func (s *Space) Number(layer digest.Digest) int {
+	return 1 + slices.IndexFunc(s.Artifact.Layers, func(l Layer) bool { return l.Digest == layer })
+}
+
+// Space reads all layers of an image. An artifact that is no image is errdefs.ErrInvalid.
+func (b *Browser) Space(ctx context.Context, by auth.Caller, name Name) (*Space, error) {
+	a, err := b.Artifact(ctx, by, name)
+	if err != nil {
+		return nil, err
+	}
+	if !a.HasFiles() {
+		return nil, invalid("artifact %s is neither an image with layers of files nor a chart", name)
+	}
+	_, tree, err := b.tree(auth.WithCaller(ctx, by), a, "")
+	if err != nil {
+		return nil, err
+	}
+	return &Space{a, tree.Space(mostOfSpace), tree.Cut}, nil
+}
+
 func (b *Browser) tree(
 	ctx context.Context, a *Artifact, only digest.Digest,
 ) (layers map[digest.Digest]files.Layer, t *files.Tree, err error) {

@@ -36,7 +36,13 @@ type Order string
 const (
 	Newest Order = "newest"
 	ByName Order = "name"
+	// BySize has the largest first. It is for repositories of BySizeMost tags at most: the
+	// sizes of all are added up for each page.
+	BySize Order = "size"
 )
+
+// BySizeMost is up to how many tags are sorted by their size.
+const BySizeMost = 1000
 
 // TagQuery asks for a page of tags; Last is the Cursor of the last one.
 type TagQuery struct {
@@ -47,18 +53,29 @@ type TagQuery struct {
 }
 
 // Cursor names the tag as the last one of a page.
-func (t Tag) Cursor() string { return strconv.FormatInt(t.PushedAt.UnixMicro(), 36) + "." + t.Name }
+func (t Tag) Cursor() string {
+	return strconv.FormatInt(t.PushedAt.UnixMicro(), 36) + "." + strconv.FormatInt(t.Size, 36) + "." + t.Name
+}
 
-func parseCursor(text string) (at int64, name string, err error) {
+// place is where a list goes on, in each order.
+type place struct {
+	at, size int64
+	name     string
+}
+
+func parseCursor(text string) (p place, err error) {
 	if text == "" {
-		return 1<<62 - 1, "", nil
+		const all = 1<<62 - 1
+		return place{all, all, ""}, nil
 	}
-	stamp, name, _ := strings.Cut(text, ".")
-	at, err = strconv.ParseInt(stamp, 36, 64)
-	if err != nil {
-		return 0, "", invalid("page after %q: that is no tag's place in a list", text)
+	stamp, rest, _ := strings.Cut(text, ".")
+	size, name, _ := strings.Cut(rest, ".")
+	at, errAt := strconv.ParseInt(stamp, 36, 64)
+	bytes, errSize := strconv.ParseInt(size, 36, 64)
+	if errAt != nil || errSize != nil {
+		return p, invalid("page after %q: that is no tag's place in a list", text)
 	}
-	return at, name, nil
+	return place{at, bytes, name}, nil
 }
 
 // selectTags tells SQLite the order of its joins (CROSS JOIN): left to itself it
@@ -72,9 +89,9 @@ const tagColumns = `SELECT t.name, t.digest, t.updated_at, t.updated_by, x.media
 		+ COALESCE((SELECT SUM(b.size) FROM manifest_refs c CROSS JOIN manifest_refs f CROSS JOIN blobs b
 			WHERE c.repository_id = t.repository_id AND c.manifest = t.digest AND c.is_manifest = 1
 				AND f.repository_id = c.repository_id AND f.manifest = c.digest AND f.is_manifest = 0
-				AND b.digest = f.digest), 0),
+				AND b.digest = f.digest), 0) AS bytes,
 		(SELECT COUNT(*) FROM manifest_refs c
-			WHERE c.repository_id = t.repository_id AND c.manifest = t.digest AND c.is_manifest = 1)
+			WHERE c.repository_id = t.repository_id AND c.manifest = t.digest AND c.is_manifest = 1) AS platforms
 	`
 
 func scanTag(row db.Scanner) (t Tag, err error) {
@@ -93,11 +110,14 @@ func (b *Browser) Tags(
 	if err != nil {
 		return nil, false, err
 	}
-	at, name, err := parseCursor(q.Last)
+	last, err := parseCursor(q.Last)
+	if err == nil && q.Order == BySize {
+		err = b.sizeable(ctx, id, repo)
+	}
 	if err != nil {
 		return nil, false, err
 	}
-	from, args := selectTags, []any{id, q.N + 1, name}
+	from, args := selectTags, []any{id, q.N + 1, last.name}
 	param := func(v any) string {
 		args = append(args, v)
 		return "$" + strconv.Itoa(len(args))
@@ -112,16 +132,33 @@ func (b *Browser) Tags(
 	if q.Match != "" { // a pattern of any name PostgreSQL takes to match few, and reads and sorts all tags for a page
 		matching += db.AnyCase(b.db.Querier(), "t.name") + " " + param(q.pattern()) + ` ESCAPE '\' AND `
 	}
-	if q.Order == ByName {
+	switch q.Order {
+	case ByName:
 		matching += "t.name > $3 ORDER BY t.name LIMIT $2"
-	} else {
-		matching += "(t.updated_at, t.name) < (" + param(at) + ", $3) ORDER BY t.updated_at DESC, t.name DESC LIMIT $2"
+	case BySize:
+		matching = "SELECT * FROM (" + matching + "TRUE) AS sized WHERE (bytes, name) < (" + param(last.size) +
+			", $3) ORDER BY bytes DESC, name DESC LIMIT $2"
+	default:
+		matching += "(t.updated_at, t.name) < (" + param(last.at) +
+			", $3) ORDER BY t.updated_at DESC, t.name DESC LIMIT $2"
 	}
 	if page, err = db.All(ctx, b.db.Querier(), scanTag, matching, args...); err != nil {
 		return nil, false, err
 	}
 	page, more = cut(page, q.N)
 	return page, more, b.label(ctx, id, page)
+}
+
+// sizeable refuses to sort more tags by their size than a page has time for.
+func (b *Browser) sizeable(ctx context.Context, id int64, repo string) error {
+	var n int
+	err := b.db.Querier().Row(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM tags WHERE repository_id = $1 LIMIT $2) AS counted",
+		id, BySizeMost+1).Scan(&n)
+	if err == nil && n > BySizeMost {
+		return invalid("repository %s has more than %d tags, which are not sorted by size; sort them by newest or name",
+			repo, BySizeMost)
+	}
+	return db.Unavailable(err)
 }
 
 // labelledArtifacts are those of the repository $1 that have a label of the name $4.

@@ -223,6 +223,18 @@ func content(c harborClient) {
 	c.do("GET", "/projects/team/repositories", nil, 200).has(`"name":"team/deep/app"`, `"artifact_count":2`, `"name":"team/multi"`, `"artifact_count":1`)
 	c.do("GET", "/repositories?q=name=~multi", nil, 200).has("team/multi").hasNot("deep")
 	c.do("GET", "/search?q=deep", nil, 200).has(`"repository_name":"team/deep/app"`, `"project":[]`)
+	const told = "/projects/team/repositories/deep%2Fapp"
+	c.do("GET", told, nil, 200).has(`"description":""`)
+	c.do("PUT", told, object{
+		"id": 7, "project_id": 1, "name": "team/deep/app", "artifact_count": 1, "pull_count": 0, "description": "what it is for",
+		"creation_time": "2026-01-01T00:00:00Z", "update_time": "2026-01-01T00:00:00Z",
+	}, 200)
+	c.do("PUT", told, object{"name": "team/other", "description": "x"}, 501).has("rename")
+	c.do("PUT", told, object{"describe": "x"}, 400)
+	c.do("PUT", told, object{"description": strings.Repeat("x", 20_000)}, 400)
+	c.do("PUT", "/projects/team/repositories/absent", object{"description": "x"}, 404)
+	c.do("GET", told, nil, 200).has(`"description":"what it is for"`)
+	c.do("GET", "/projects/team/repositories", nil, 200).has(`"description":"what it is for"`)
 	for _, path := range []string{"/projects/team/repositories/deep%2Fapp", "/projects/team/repositories/deep%252Fapp"} {
 		c.do("GET", path, nil, 200).has(`"name":"team/deep/app"`)
 		list := c.do("GET", path+"/artifacts", nil, 200).has(image.Digest.String(), `"type":"IMAGE"`, `"name":"v2"`)

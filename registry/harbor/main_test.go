@@ -21,6 +21,7 @@ func TestMain(m *testing.M) {
 
 // lines are the actions that each writes; "-" says why one writes none.
 var lines = map[string]string{
+	"PUT /api/v2.0/projects/{project}/repositories/{repository}":                                         "repository.describe",
 	"DELETE /api/v2.0/projects/{project}/repositories/{repository}":                                      "manifest.delete",
 	"POST /api/v2.0/projects/{project}/repositories/{repository}/artifacts":                              "manifest.push",
 	"DELETE /api/v2.0/projects/{project}/repositories/{repository}/artifacts/{reference}":                "manifest.delete",

@@ -13,6 +13,7 @@ import (
 	"cove/distribution/client"
 	"cove/distribution/filter"
 	"cove/registry/auth"
+	"cove/registry/describe"
 	"cove/registry/garbage"
 	"cove/registry/history"
 	"cove/registry/immutable"
@@ -35,6 +36,7 @@ import (
 
 // Policies are the services.
 type Policies struct {
+	Describe  *describe.Service
 	Jobs      *jobs.Jobs
 	History   *history.History
 	Immutable *immutable.Rules
@@ -94,6 +96,7 @@ func New(cfg Config) *Policies {
 	}
 	return &Policies{
 		db: cfg.DB, auditKeep: cfg.AuditKeep,
+		Describe:  describe.New(cfg.DB, cfg.Judge),
 		Jobs:      jobs.NewJobs(cfg.DB, cfg.Judge),
 		History:   history.New(cfg.DB, cfg.Judge, cfg.Bin),
 		Immutable: immutable.New(cfg.DB, cfg.Judge),

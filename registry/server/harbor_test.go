@@ -57,6 +57,7 @@ func policyOfHarbor() []Route {
 		{"GET", "/api/v2.0/repositories", Open, "visible repositories", nil},
 		{"GET", project + "/repositories", auth.ReadProject, "project", nil},
 		{"GET", repository, auth.Read, "repository", nil},
+		{"PUT", repository, "repository:update", "repository", nil},
 		{"DELETE", repository, "repository:delete", "repository", nil},
 		{"GET", repository + "/artifacts", auth.Read, "repository", nil},
 		{"POST", repository + "/artifacts", auth.Push, "repository", nil},

@@ -172,6 +172,8 @@ func policyOfPages() []Route {
 		{"POST", "/restore-project", SignIn, "projects", nil},
 		{"POST", "/projects/{project}/immutable", "immutable-tag:create", "project", nil},
 		{"POST", "/projects/{project}/immutable/{rule}/remove", "immutable-tag:delete", "project", nil},
+		{"POST", "/repositories/describe/{repository...}", "repository:update", "repository", nil},
+		{"GET", "/space/{artifact...}", auth.Pull, "manifest", nil},
 		{"GET", "/projects/{project}/labels", "label:list", "project", nil},
 		{"POST", "/projects/{project}/labels", "label:create", "project", nil},
 		{"POST", "/projects/{project}/labels/{label}", "label:update", "project", nil},

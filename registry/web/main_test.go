@@ -55,6 +55,7 @@ var lines = map[string]string{
 	"POST /replication/runs/{run}/stop":                                       "job.stop",
 	"POST /replication/runs/{run}/retry":                                      "replication.run",
 	"POST /restore/{repository...}":                                           "manifest.push",
+	"POST /repositories/describe/{repository...}":                             "repository.describe",
 	"POST /repositories/delete/{repository...}":                               "manifest.delete",
 	"POST /repositories/rename/{repository...}":                               "repository.rename",
 	"POST /projects/{project}/rename":                                         "project.rename",

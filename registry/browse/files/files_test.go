@@ -135,6 +135,53 @@ func TestImage(t *testing.T) {
 	}
 }
 
+// TestSpace tells what is seen and what lies below it: replaced, taken away, or both in turn.
+func TestSpace(t *testing.T) {
+	t.Parallel()
+	base := of(t, "big="+strings.Repeat("b", 5000), "d/one=1111", "d/two=22", "same=x", "dir/f=333", "file=4444", "empty=")
+	next := of(t, "d/.wh..wh..opq", "d/three=333333", "same=xy", "dir>/etc", "file/below=1", ".wh.empty")
+	last := of(t, ".wh.big", ".wh.d", "same=xyz")
+	tree, err := NewReader().Image(t.Context(), []Layer{base, next, last})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := tree.Space(100)
+	var lost []string
+	for _, l := range s.Lost {
+		layer := map[digest.Digest]string{base.Digest: "base", next.Digest: "next", last.Digest: "last"}
+		lost = append(lost, fmt.Sprintf("%s %d %s<%s %v", l.Path, l.Size, layer[l.Layer], layer[l.By], l.Removed))
+	}
+	want := []string{
+		"big 5000 base<last true", "d/three 6 next<last true", "d/one 4 base<next true", "file 4 base<next false",
+		"dir/f 3 base<next true", "d/two 2 base<next true", "same 2 next<last false", "same 1 base<next false",
+	}
+	if !slices.Equal(lost, want) || s.LostBytes != 5022 || s.LostFiles != 8 {
+		t.Errorf("%d bytes of %d files:\n%s", s.LostBytes, s.LostFiles, strings.Join(lost, "\n"))
+	}
+	if s.Files != 2 || s.Bytes != 4 || len(s.Largest) != 2 || s.Largest[0].Path != "same" || s.Largest[0].Layer != last.Digest {
+		t.Errorf("%+v", s)
+	}
+	if few := tree.Space(1); len(few.Lost) != 1 || len(few.Largest) != 1 || few.LostBytes != 5022 || few.Largest[0].Path != "same" {
+		t.Errorf("%+v", few)
+	}
+	many := make([]string, 0, 300)
+	for i := range 300 {
+		many = append(many, fmt.Sprintf("f%03d=%s", i, strings.Repeat("x", i)))
+	}
+	tree, err = NewReader().Image(t.Context(), []Layer{of(t, many...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := tree.Space(3); s.Files != 300 || len(s.Largest) != 3 || s.Largest[0].Path != "f299" || s.Largest[2].Path != "f297" || s.LostBytes != 0 {
+		t.Errorf("%+v", s)
+	}
+	// A layer alone hides nothing of its own.
+	alone, err := NewReader().Layer(t.Context(), of(t, "a=1", "a=22", "a/b=1"))
+	if err != nil || alone.Space(9).LostFiles != 0 {
+		t.Errorf("%+v %v", alone, err)
+	}
+}
+
 func TestLayerShowsWhatItTakesAway(t *testing.T) {
 	t.Parallel()
 	tree, err := NewReader().Layer(t.Context(), of(t, "a=12", "d/.wh.gone", "d/.wh..wh..opq", "l>target"))

@@ -34,6 +34,7 @@ type Tree struct {
 	Cut   bool
 	root  *node
 	nodes int
+	lost  []Lost // in the tree of an image
 }
 
 type node struct {
@@ -57,7 +58,7 @@ func (t *Tree) add(dgst digest.Digest, x *index, raw bool) {
 	t.Cut = t.Cut || x.cut
 	for _, h := range x.headers {
 		if target, opaque, is := h.hides(); is && !raw {
-			t.hide(target, opaque)
+			t.hide(dgst, target, opaque)
 		}
 	}
 	for _, h := range x.headers {
@@ -75,9 +76,10 @@ func (t *Tree) add(dgst digest.Digest, x *index, raw bool) {
 }
 
 // hide removes a path, or, when it is opaque, all below it.
-func (t *Tree) hide(target string, opaque bool) {
+func (t *Tree) hide(by digest.Digest, target string, opaque bool) {
 	if target == "" {
 		if opaque {
+			t.loseBelow(t.root, "", by)
 			t.root.children = nil
 		}
 		return
@@ -86,10 +88,16 @@ func (t *Tree) hide(target string, opaque bool) {
 	if parent == nil {
 		return
 	}
-	if !opaque {
-		delete(parent.children, path.Base(target))
-	} else if n := parent.children[path.Base(target)]; n != nil {
+	n := parent.children[path.Base(target)]
+	switch {
+	case n == nil:
+	case opaque:
+		t.loseBelow(n, target, by)
 		n.children = nil
+	default:
+		t.loseBelow(n, target, by)
+		t.lose(n, target, by, true)
+		delete(parent.children, path.Base(target))
 	}
 }
 
@@ -109,6 +117,10 @@ func (t *Tree) put(dgst digest.Digest, h header) *node {
 				t.Cut = true
 				return nil
 			}
+			if child != nil { // a file gives way to a directory that no layer lists
+				at := strings.TrimSuffix(strings.TrimSuffix(h.name, rest), "/")
+				t.lose(child, at, dgst, false)
+			}
 			t.nodes++
 			child = &node{header: header{kind: tar.TypeDir, mode: 0o755}}
 			if n.children == nil {
@@ -118,8 +130,10 @@ func (t *Tree) put(dgst digest.Digest, h header) *node {
 		}
 		n = child
 	}
+	t.lose(n, h.name, dgst, false)
 	n.header, n.layer, n.removed = h, dgst, false
-	if !n.directory() {
+	if !n.directory() && n.children != nil {
+		t.loseBelow(n, h.name, dgst)
 		n.children = nil
 	}
 	return n

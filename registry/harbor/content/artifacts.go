@@ -15,12 +15,13 @@ import (
 	"cove/registry/harbor/listing"
 	"cove/registry/harbor/shape"
 	"cove/registry/immutable"
+	"cove/registry/metadata"
 )
 
 func repositoryOf(r listing.Repository) shape.Repository {
 	return shape.Repository{
 		ID: r.ID, ProjectID: r.ProjectID, Name: r.Name, Artifacts: r.Artifacts,
-		Created: r.CreatedAt, Updated: r.Updated,
+		Created: r.CreatedAt, Updated: r.Updated, Description: r.Description,
 	}
 }
 
@@ -49,6 +50,20 @@ func (o operations) repositoryGet(asked *edge.Ask) (any, error) {
 		err = errdefs.Errorf(errdefs.ErrNotFound, "repository %s does not exist", asked.Repository)
 	}
 	return repositoryOf(r), err
+}
+
+func (o operations) repositoryChange(asked *edge.Ask) (any, error) {
+	var wanted shape.RepositoryChange
+	if err := asked.Read(&wanted); err != nil {
+		return nil, err
+	}
+	if wanted.Name != "" && metadata.CanonicalName(wanted.Name) != asked.Repository {
+		return nil, edge.Unsupported("another name of a repository: rename it by POST /api/v1/rename/%s, name", asked.Repository)
+	}
+	if _, err := o.repositoryGet(asked); err != nil || wanted.Description == nil {
+		return nil, err
+	}
+	return nil, o.Policies.Describe.Set(asked.Context(), asked.Caller, asked.Repository, *wanted.Description)
 }
 
 func (o operations) repositoryDelete(asked *edge.Ask) (any, error) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"cove/registry/auth"
+	"cove/registry/describe"
 	"cove/registry/harbor/edge"
 	"cove/registry/history"
 	"cove/registry/immutable"
@@ -64,6 +65,7 @@ func (o operations) content() []row {
 		{get, "/repositories", auth.Open, "visible repositories", 200, o.allRepositories},
 		{get, "/projects/{project}/repositories", auth.ReadProject, "project", 200, o.repositories},
 		{get, repository, auth.Read, "repository", 200, o.repositoryGet},
+		{put, repository, describe.Change, "repository", 200, o.repositoryChange},
 		{remove, repository, history.RemoveRepository, "repository", 200, o.repositoryDelete},
 		{get, repository + "/artifacts", auth.Read, "repository", 200, o.artifacts},
 		{post, repository + "/artifacts", auth.Push, "repository", 201, o.artifactCopy},

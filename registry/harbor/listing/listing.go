@@ -186,6 +186,7 @@ type Repository struct {
 	Public             bool
 	Artifacts          int64
 	CreatedAt, Updated time.Time
+	Description        string
 }
 
 var fieldsOfRepositories = map[string]field{
@@ -199,11 +200,12 @@ var fieldsOfRepositories = map[string]field{
 const repositoryOf = `r.id, p.number, r.name, p.public, (SELECT COUNT(*) FROM manifests x
 		WHERE x.repository_id = r.id AND x.subject = '' AND NOT EXISTS (SELECT 1 FROM manifest_refs c
 			WHERE c.repository_id = r.id AND c.digest = x.digest AND c.is_manifest = 1)),
-	r.created_at, COALESCE((SELECT MAX(t.updated_at) FROM tags t WHERE t.repository_id = r.id), 0)`
+	r.created_at, COALESCE((SELECT MAX(t.updated_at) FROM tags t WHERE t.repository_id = r.id), 0),
+	COALESCE((SELECT d.text FROM repository_descriptions d WHERE d.repository_id = r.id), '')`
 
 func scanRepository(s db.Scanner) (r Repository, err error) {
 	var public, created, updated int64
-	err = s.Scan(&r.ID, &r.ProjectID, &r.Name, &public, &r.Artifacts, &created, &updated)
+	err = s.Scan(&r.ID, &r.ProjectID, &r.Name, &public, &r.Artifacts, &created, &updated, &r.Description)
 	r.Public, r.CreatedAt = public != 0, time.UnixMicro(created).UTC()
 	r.Updated = time.UnixMicro(max(created, updated)).UTC()
 	return r, err

@@ -161,6 +161,21 @@ type Repository struct {
 	Artifacts int64     `json:"artifact_count"`
 	Created   time.Time `json:"creation_time"`
 	Updated   time.Time `json:"update_time"`
+	// Description is in Markdown, or "".
+	Description string `json:"description"`
+}
+
+// RepositoryChange is a repository as clients send it that change one: what they were told
+// of it, of which the description alone can be another.
+type RepositoryChange struct {
+	ID          int64     `json:"id"`
+	ProjectID   int64     `json:"project_id"`
+	Name        string    `json:"name"`
+	Artifacts   int64     `json:"artifact_count"`
+	Pulls       int64     `json:"pull_count"`
+	Created     time.Time `json:"creation_time"`
+	Updated     time.Time `json:"update_time"`
+	Description *string   `json:"description"`
 }
 
 // Artifact is what a manifest describes.

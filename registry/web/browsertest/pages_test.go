@@ -40,6 +40,14 @@ func filled(t *testing.T) (s *webtest.Site, pages map[string]string) {
 		},
 		Annotations: map[string]string{"org.opencontainers.image.created": "2026-03-01T12:00:00Z"},
 	})
+	s.Push(t, "payments/checkout/api", "wasteful", webtest.Image{
+		Layers: []map[string]string{
+			{"var/cache/": "", "var/cache/packages.tar": strings.Repeat("p", 900_000), "app/config.json": `{"port": 80}`},
+			{"var/cache/.wh.packages.tar": "", "app/config.json": `{"port": 8080}`, "app/server": strings.Repeat("s", 70_000)},
+		},
+		Steps: []string{"RUN /bin/sh -c apt-get update && apt-get install -y curl # buildkit", "RUN /bin/sh -c rm -rf /var/cache/* && make # buildkit"},
+	})
+	s.API(t, "PUT", "/descriptions/payments/checkout/api", `{"text":"# Checkout\n\nTakes payments, and asks *nobody* else. See [the handbook](https://docs.example.com/checkout).\n\n- `+"`v1`"+` is what runs\n- `+"`latest`"+` is what comes next\n\n| port | what |\n|---|---|\n| 8080 | HTTP |"}`, 200)
 	s.Push(t, "payments/checkout/api", "", webtest.Image{Subject: &img, Type: "application/vnd.dev.cosign.artifact.sig.v1+json"})
 	arm := s.Push(t, "payments/checkout/api", "", webtest.Image{Layers: []map[string]string{{"arm": "64"}}})
 	img.Platform, arm.Platform = &ocispec.Platform{OS: "linux", Architecture: "amd64"}, &ocispec.Platform{OS: "linux", Architecture: "arm64", Variant: "v8"}
@@ -77,6 +85,7 @@ func filled(t *testing.T) (s *webtest.Site, pages map[string]string) {
 		"members": "/projects/payments/members", "settings": "/projects/payments/settings", "repository": "/repositories/payments/worker",
 		"tags": "/repositories/payments/checkout/api", "artifact": "/artifacts/payments/checkout/api:v1.4.2", "index": "/artifacts/payments/checkout/api:latest",
 		"files": "/files/payments/checkout/api:v1.4.2", "file": "/files/payments/checkout/api:v1.4.2?path=app/README.md",
+		"space": "/space/payments/checkout/api:wasteful", "space-none": "/space/payments/checkout/api:v1.4.2",
 		"search": "/search?q=check", "search-none": "/search?q=nothing-like-it", "users": "/users", "account": "/account", "audit": "/audit",
 		"chart": "/artifacts/payments/charts/shop:1.2.3", "chart-files": "/files/payments/charts/shop:1.2.3?path=shop",
 		"model": "/artifacts/payments/models/small-talk:v2", "docker-model": "/artifacts/payments/models/smol:latest",

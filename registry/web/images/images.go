@@ -4,6 +4,7 @@ package images
 
 import (
 	"cove/registry/auth"
+	"cove/registry/describe"
 	"cove/registry/labels"
 	"cove/registry/policies"
 	"cove/registry/web/page"
@@ -23,11 +24,13 @@ func (p *Pages) Rows() []page.Row {
 	get, post := page.Get, page.Post
 	const ofProject = "/projects/{project}/labels"
 	return append(page.Live("/repositories/{repository...}", auth.Read, "repository", p.repository),
+		post("/repositories/describe/{repository...}", describe.Change, "repository", p.describe),
 		post("/tags/delete/{repository...}", auth.Delete, "repository", p.tagsDelete),
 		post("/tags/restore/{repository...}", auth.Push, "repository", p.tagsRestore),
 		get("/artifacts/{artifact...}", auth.Read, "manifest", p.artifact),
 		get("/compare/{artifact...}", auth.Pull, "manifest", p.compare),
 		get("/files/{artifact...}", auth.Pull, "manifest", p.files),
+		get("/space/{artifact...}", auth.Pull, "manifest", p.space),
 		get("/download/{artifact...}", auth.Pull, "manifest", p.download),
 		post("/artifacts/delete/{artifact...}", auth.Delete, "manifest", p.artifactDelete),
 		post("/artifacts/label/{artifact...}", labels.PutOn, "manifest", p.labelOn(true)),

@@ -2,6 +2,7 @@ package images
 
 import (
 	"errors"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -31,6 +32,7 @@ type repositoryData struct {
 	Choices                    []string // other labels to look for
 	Pull                       string
 	MayDelete, MayPush         bool
+	described
 	// Work is a job over many of the tags that runs, or whose end can be undone; nil without.
 	Work *jobs.Job
 }
@@ -38,25 +40,37 @@ type repositoryData struct {
 // Ran says that the job has ended.
 func (d repositoryData) Ran() bool { return !d.Work.EndedAt.IsZero() }
 
+// Sizeable says that the tags can be sorted by their size.
+func (d repositoryData) Sizeable() bool { return d.Count <= browse.BySizeMost }
+
 // Undoable says that the job deleted tags, which can be had back.
 func (d repositoryData) Undoable() bool {
 	return d.MayPush && d.Work.Kind == history.UntagKind && !d.Work.Stopping
 }
 
 func (p *Pages) repository(a *page.Ask) error {
+	pg, _, err := p.repositoryPage(a)
+	if err != nil {
+		return err
+	}
+	return p.Show(a, http.StatusOK, pg)
+}
+
+// repositoryPage is the page of the repository that the path names, with what it shows.
+func (p *Pages) repositoryPage(a *page.Ask) (*view.Page, *repositoryData, error) {
 	repo := metadata.CanonicalName(a.PathValue("repository"))
 	d := repositoryData{Repository: repo, Project: metadata.ProjectOf(repo), URL: "/repositories/" + repo}
 	_, d.Short, _ = strings.Cut(repo, "/")
 	q := browse.TagQuery{Query: page.Query(a), Order: browse.Newest}
-	if a.FormValue("order") == string(browse.ByName) {
-		q.Order = browse.ByName
+	if order := browse.Order(a.FormValue("order")); order == browse.ByName || order == browse.BySize {
+		q.Order = order
 	}
 	q.Label = page.Bounded(a.FormValue("label"))
 	d.Match, d.Order, d.Label = q.Match, string(q.Order), q.Label
 	var more bool
 	var err error
 	if d.Tags, more, err = p.Browse.Tags(a.Context(), a.Caller, repo, q); err != nil {
-		return err
+		return nil, nil, err
 	}
 	if more {
 		d.More = d.URL + "?" + url.Values{
@@ -64,11 +78,11 @@ func (p *Pages) repository(a *page.Ask) error {
 		}.Encode()
 	}
 	if d.Count, err = p.Browse.CountTags(a.Context(), a.Caller, repo); err != nil {
-		return err
+		return nil, nil, err
 	}
 	usable, err := p.usable(a, d.Project)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	for _, l := range usable {
 		d.Choices = append(d.Choices, l.Name)
@@ -77,19 +91,22 @@ func (p *Pages) repository(a *page.Ask) error {
 	d.Choices = slices.Compact(d.Choices)
 	if q.Last == "" && q.Match == "" && q.Label == "" {
 		if d.Untagged, err = p.Browse.Untagged(a.Context(), a.Caller, repo, untaggedShown); err != nil {
-			return err
+			return nil, nil, err
 		}
 	}
 	d.MayDelete = p.Browse.May(a.Context(), a.Caller, auth.Delete, d.Project)
 	d.MayPush = p.Browse.May(a.Context(), a.Caller, auth.Push, d.Project)
+	if d.described, err = p.description(a, repo); err != nil {
+		return nil, nil, err
+	}
 	if err := p.atMany(a, &d); err != nil {
-		return err
+		return nil, nil, err
 	}
 	newest := d.Tags
 	if len(newest) == 0 && d.Count > 0 { // none is like what is looked for
 		one := browse.TagQuery{Query: browse.Query{N: 1}}
 		if newest, _, err = p.Browse.Tags(a.Context(), a.Caller, repo, one); err != nil {
-			return err
+			return nil, nil, err
 		}
 	}
 	tag := "latest"
@@ -97,7 +114,7 @@ func (p *Pages) repository(a *page.Ask) error {
 		tag = newest[0].Name
 	}
 	d.Pull = "docker pull " + p.Host(a) + "/" + repo + ":" + tag
-	return p.Page(a, "repository", "projects", repo, d)
+	return &view.Page{Name: "repository", Section: "projects", Title: repo, Data: &d}, &d, nil
 }
 
 // atMany adds the job over many tags, for who may delete them.

@@ -17,8 +17,8 @@ import (
 
 // New is the command "repository" with those below it.
 func New() *cobra.Command {
-	return command.Group("repository", "List, delete, rename and move repositories",
-		newList(), newRemove(), newRename(), newFormer(), newRelease())
+	return command.Group("repository", "List, describe, delete, rename and move repositories",
+		newList(), newShow(), newDescribe(), newRemove(), newRename(), newFormer(), newRelease())
 }
 
 const renameLong = `No bytes move: images, tags and their history, rights, rules and quotas stay as they are and

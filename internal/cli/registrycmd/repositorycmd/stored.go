@@ -32,12 +32,7 @@ func newList() *cobra.Command {
 					return err
 				}
 				items := command.Items(all, func(one api.Repository) command.Item {
-					pushed := "-"
-					if one.PushedAt != nil {
-						pushed = command.Stamp(*one.PushedAt)
-					}
-					row := []string{one.Name, number(one.Tags), number(one.Artifacts), pushed}
-					return command.Item{Row: row, Object: one}
+					return command.Item{Row: rowOf(one), Object: one}
 				})
 				return list.Print(cmd, "NAME TAGS ARTIFACTS PUSHED", items)
 			})
@@ -47,6 +42,14 @@ func newList() *cobra.Command {
 	list.Flags(cmd)
 	cmd.Flags().StringVar(&match, "match", "", "only repositories with this text in their name")
 	return cmd
+}
+
+func rowOf(one api.Repository) []string {
+	pushed := "-"
+	if one.PushedAt != nil {
+		pushed = command.Stamp(*one.PushedAt)
+	}
+	return []string{one.Name, number(one.Tags), number(one.Artifacts), pushed}
 }
 
 // number is a count, of which the registry counts the first ones.

@@ -3,6 +3,7 @@ package tagcmd
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/docker/go-units"
@@ -28,8 +29,8 @@ func newList() *cobra.Command {
 			switch {
 			case n < 0:
 				return command.Misused(cmd, fmt.Errorf("--limit %d: it is a number of tags, or 0 for all", n))
-			case order != string(browse.Newest) && order != string(browse.ByName):
-				err := fmt.Errorf("--order %q: it is %s or %s", order, browse.Newest, browse.ByName)
+			case !slices.Contains([]browse.Order{browse.Newest, browse.ByName, browse.BySize}, browse.Order(order)):
+				err := fmt.Errorf("--order %q: it is %s, %s or %s", order, browse.Newest, browse.ByName, browse.BySize)
 				return command.Misused(cmd, err)
 			}
 			return t.Do(cmd, func(r command.API) error {
@@ -55,7 +56,7 @@ func newList() *cobra.Command {
 	t.Flags(cmd)
 	list.Flags(cmd)
 	cmd.Flags().IntVarP(&n, "limit", "n", 0, "how many tags at most; 0 is all")
-	cmd.Flags().StringVar(&order, "order", string(browse.Newest), `"newest" (first), or "name"`)
+	cmd.Flags().StringVar(&order, "order", string(browse.Newest), `"newest" or "size" (the largest) first, or "name"`)
 	cmd.Flags().StringVar(&match, "match", "", "only tags with this text in their name")
 	cmd.Flags().StringVar(&label, "label", "", "only tags of artifacts with a label of this name")
 	return cmd

@@ -17,8 +17,8 @@ import (
 
 // New is the command "tag" with those below it.
 func New() *cobra.Command {
-	return command.Group("tag", "List and delete tags, see who moved which, and bring them back",
-		newList(), newRemove(), newHistory(), newDeleted(), newRollback(), newRestore())
+	return command.Group("tag", "List and delete tags, see who moved which, what takes the space in one, and bring them back",
+		newList(), newSpace(), newRemove(), newHistory(), newDeleted(), newRollback(), newRestore())
 }
 
 // name takes REPO, REPO:TAG or REPO@DIGEST apart.
