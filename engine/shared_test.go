@@ -50,7 +50,7 @@ func TestShared(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	peer := left(t, e, runspec.Options{Shared: record.Shared{IPC: record.Shareable}},
-		"sh", "-c", "echo shared > /dev/shm/word; exec sleep 100")
+		"sh", "-c", "echo shared > /dev/shm/word; exec sleep 10000")
 	state, err := peer.State(t.Context())
 	if err != nil {
 		t.Fatal(err)
