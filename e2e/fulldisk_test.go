@@ -26,7 +26,7 @@ func TestFullDisk(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	k.do("cove import rootfs.tar box; cove volume create big")
+	k.do("cove import rootfs.tar box; cove tag box other; cove volume create big; cove volume create small; cove network create apart")
 	k.do(awaiting + `
 cove run -d --name idle box sh -c 'trap "exit 4" TERM; while :; do echo on; sleep 0.2; done'
 cove run -d --name ending -v big:/v box sh -c 'until [ -e /v/full ]; do sleep 0.1; done; exit 7'
@@ -41,6 +41,7 @@ await 'cove exec full test -e /v/full'`)
 		{awaiting + "await '! cove inspect gone'; cove ps -a --format '{{.Names}}' | sort | xargs", "again ending full idle made\n"},
 		{"cove exec idle echo said; cove pause idle; cove unpause idle", "said\nidle\nidle\n"},
 		{"cove stop idle; cove inspect -f '{{.State.Status}} {{.State.ExitCode}}' idle", "idle\nexited 4\n"},
+		{"cove rmi other; cove volume rm small; cove network rm apart", "Untagged: other:latest\nsmall\napart\n"},
 		{"cove rm made ending idle", "made\nending\nidle\n"},
 		{"cove rm -f again; cove ps -a --format '{{.Names}} {{.Status}}'", "again\nfull Up .*\n"},
 		{"cove kill full; cove inspect -f '{{.State.Status}} {{.State.ExitCode}}' full", "full\nexited 137\n"},

@@ -256,7 +256,8 @@ func (s *Set) project(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.Write(s.layout, ocispec.ImageIndexFile, b, 0o644, atomicfile.Volatile); err != nil {
+	// A name is taken away on a full disk, too, when room is to be made.
+	if err := atomicfile.WriteFull(s.layout, ocispec.ImageIndexFile, b, 0o644, atomicfile.Volatile); err != nil {
 		return diskError("writing index.json", err)
 	}
 	return nil

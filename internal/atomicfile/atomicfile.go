@@ -98,16 +98,16 @@ func Replace(dir Dir, name string, perm fs.FileMode, keep Keep, write func(io.Wr
 	return nil
 }
 
-// WriteFull is [WriteFile], for what must be known also on a full disk, such as that something has
+// WriteFull is [Write], for what must be known also on a full disk, such as that something has
 // ended, or nobody could remove what filled it: without room the text is written over the bytes
 // that the file has, the rest of which becomes blanks. That is one call, but a power cut
 // meanwhile leaves some of both. What these bytes have no room for is refused.
-func WriteFull(name string, text []byte, perm fs.FileMode, keep Keep) error {
-	err := WriteFile(name, text, perm, keep)
+func WriteFull(dir Dir, name string, text []byte, perm fs.FileMode, keep Keep) error {
+	err := Write(dir, name, text, perm, keep)
 	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
 		return err
 	}
-	f, oerr := os.OpenFile(name, os.O_WRONLY, 0)
+	f, oerr := dir.OpenFile(name, os.O_WRONLY, 0)
 	if oerr != nil {
 		return err
 	}

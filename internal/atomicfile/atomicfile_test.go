@@ -158,17 +158,17 @@ func TestWriteFull(t *testing.T) {
 		if err := WriteFile(name, []byte(text+"x"), 0o600, Volatile); !errors.Is(err, unix.ENOSPC) {
 			t.Fatalf("it has room: %v", err)
 		}
-		if err := WriteFull(name, []byte(text), 0o600, Durable); err != nil {
+		if err := WriteFull(Host{}, name, []byte(text), 0o600, Durable); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := os.ReadFile(name); err != nil || strings.TrimRight(string(got), " ") != text {
 			t.Errorf("%q, %v, want %q", got, err, text)
 		}
 	}
-	if err := WriteFull(name, make([]byte, 4097), 0o600, Durable); !errors.Is(err, unix.ENOSPC) {
+	if err := WriteFull(Host{}, name, make([]byte, 4097), 0o600, Durable); !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("more than there is room for: %v", err)
 	}
-	if err := WriteFull(filepath.Join(dir, "new"), []byte("x"), 0o600, Durable); !errors.Is(err, unix.ENOSPC) {
+	if err := WriteFull(Host{}, filepath.Join(dir, "new"), []byte("x"), 0o600, Durable); !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("a file that is not there: %v", err)
 	}
 	entries, err := os.ReadDir(dir)

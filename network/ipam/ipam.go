@@ -129,7 +129,7 @@ func update(dir string, fn func(*Pool) error) error {
 		return fmt.Errorf("network: encoding addresses: %w", err)
 	}
 	// The addresses end with this boot, so nothing waits for the disk. They are released when it is full, too.
-	err = atomicfile.WriteFull(path, data, 0o600, atomicfile.Volatile)
+	err = atomicfile.WriteFull(atomicfile.Host{}, path, data, 0o600, atomicfile.Volatile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // it is not there after fn: it was taken away
 		return fmt.Errorf("network: writing addresses: %w", err)
 	}

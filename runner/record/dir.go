@@ -178,7 +178,7 @@ func (d Dir) SetState(st State, durable bool) error {
 	if durable {
 		keep = atomicfile.Durable
 	}
-	if err := atomicfile.WriteFull(d.Path("state.json"), data, 0o600, keep); err != nil {
+	if err := atomicfile.WriteFull(atomicfile.Host{}, d.Path("state.json"), data, 0o600, keep); err != nil {
 		return fmt.Errorf("runner: container %s: writing state.json: %w", d.ID(), err)
 	}
 	return nil
