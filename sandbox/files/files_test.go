@@ -199,9 +199,9 @@ func TestTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = master.SetReadDeadline(time.Now().Add(10 * time.Second)) // a terminal takes one
-	buf := make([]byte, 100)
-	n, err := master.Read(buf)
-	if err != nil || string(buf[:n]) != "from inside\r\n" {
+	buf := make([]byte, len("from inside\r\n"))                  // which may come in two pieces
+	n, err := io.ReadFull(master, buf)
+	if err != nil || string(buf) != "from inside\r\n" {
 		t.Errorf("%q, %v", buf[:n], err)
 	}
 	// Its name is that of the instance, whatever terminals the host has.
