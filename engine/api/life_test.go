@@ -135,7 +135,7 @@ func (c *client) hijack(t *testing.T, path, body string, upgrade bool) *hijacked
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { raw.Close() })
-	if err := raw.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := raw.SetDeadline(time.Now().Add(2 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	up := ""

@@ -192,7 +192,7 @@ func TestSizesOfTerminals(t *testing.T) {
 			c.want(t, 200, "POST", resize+"?h="+h+"&w="+w, "")
 			// The terminal has the size a moment after the answer, as docker's has: a program is
 			// told of it by a signal.
-			for text, end := "", time.Now().Add(10*time.Second); text != size; {
+			for text, end := "", time.Now().Add(time.Minute); text != size; {
 				if time.Now().After(end) {
 					t.Fatalf("%s: %q, want %q", resize, text, size)
 				}

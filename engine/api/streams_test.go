@@ -251,7 +251,7 @@ func (c *client) websocket(t *testing.T, path, origin string) (*websocket.Conn, 
 	t.Helper()
 	conn, err := net.Dial("unix", c.socket)
 	if err == nil {
-		err = conn.SetDeadline(time.Now().Add(20 * time.Second))
+		err = conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -207,7 +207,7 @@ func (c *client) cutAnswers(t *testing.T, id string) {
 				t.Fatal(err)
 			}
 			fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: d\r\n\r\n", ask)
-			err = conn.SetDeadline(time.Now().Add(20 * time.Second))
+			err = conn.SetDeadline(time.Now().Add(2 * time.Minute))
 			if _, rerr := io.ReadFull(conn, make([]byte, len("HTTP/1.1 200 OK"))); rerr != nil {
 				err = errors.Join(err, rerr)
 			}
