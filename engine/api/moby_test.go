@@ -92,6 +92,25 @@ func TestExecsAreOfOneLife(t *testing.T) {
 	has(t, c.want(t, http.StatusNotFound, "POST", "/exec/"+made.ID+"/start", `{"Detach":true}`), "No such exec instance")
 }
 
+// TestTermOfExecs: the terminal of a container is not that of what is executed in it without
+// one; a TERM that somebody asked for is.
+func TestTermOfExecs(t *testing.T) {
+	t.Parallel()
+	c := serve(t, withBox(t))
+	for asked, want := range map[string]string{`[]`: "[]\n", `["TERM=vt100"]`: "[vt100]\n"} {
+		id := c.create(t, `{"Image":"box","Cmd":["sleep","1000"],"Tty":true,"Env":`+asked+`,"HostConfig":{"NetworkMode":"none"}}`)
+		c.want(t, http.StatusNoContent, "POST", "/containers/"+id+"/start", "")
+		var made struct {
+			ID string `json:"Id"`
+		}
+		decode(t, c.want(t, http.StatusCreated, "POST", "/containers/"+id+"/exec",
+			`{"Cmd":["sh","-c","echo [$TERM]"],"AttachStdout":true}`), &made)
+		if got := c.hijack(t, "/exec/"+made.ID+"/start", `{}`, true).frames(t)[1]; got != want {
+			t.Errorf("of a container with %s: TERM is %q, want %q", asked, got, want)
+		}
+	}
+}
+
 // TestFramesOfExecs: whether streams come in frames is what the start says, and not whether
 // the process has a terminal.
 func TestFramesOfExecs(t *testing.T) {

@@ -202,6 +202,9 @@ func (m *monitor) process(cfg record.ExecConfig) (*specs.Process, error) {
 	proc := *m.task.Spec.Process
 	proc.Args, proc.Terminal = cfg.Args, cfg.Terminal
 	proc.Env = slices.Clone(proc.Env)
+	if asked := m.cfg.Asked; !cfg.Terminal && asked != nil && !hasEnv(asked.Image.Env, "TERM") {
+		proc.Env = setenv(proc.Env, "TERM") // which it has of the container's own terminal alone
+	}
 	if cfg.Cwd != "" {
 		proc.Cwd = cfg.Cwd
 	}

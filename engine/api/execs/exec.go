@@ -240,7 +240,7 @@ func (a *API) running(ctx context.Context, id string) (*dockertypes.Container, e
 		return nil, err
 	case told.State.Paused:
 		return nil, errdefs.Errorf(errdefs.ErrConflict,
-			"Container %s is paused, unpause the container before exec", strings.TrimPrefix(told.Name, "/"))
+			"Container %s is paused, unpause the container before exec", id)
 	case !told.State.Running || told.State.Restarting:
 		return nil, errdefs.Errorf(errdefs.ErrConflict, "container %s is not running", told.ID)
 	}
