@@ -32,7 +32,7 @@ func (p *Policies) Kinds() []jobs.Kind {
 	}
 	kinds = append(kinds, p.History.Kinds()...)
 	for _, k := range p.Scans.Kinds() {
-		if k.Name == scan.JobScan {
+		if k.Name == scan.JobScan || k.Name == scan.JobOther {
 			k.Ended = scanEnded
 		}
 		kinds = append(kinds, k)

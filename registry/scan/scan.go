@@ -47,6 +47,7 @@ const (
 // The kinds of jobs.
 const (
 	JobScan    = "scan"         // one image
+	JobOther   = "scan-other"   // one image, by a scanner of others
 	JobMissing = "scan-missing" // all that were not scanned
 	JobMatch   = "scan-match"   // all that were, after a new database
 )
@@ -153,8 +154,20 @@ func (s *Scans) images(ctx context.Context, i results.Image, desc ocispec.Descri
 
 // add adds the job of one image, within a write.
 func add(ctx context.Context, tx *metadata.Tx, by string, i results.Image) (int64, error) {
+	kind := JobScan
+	wanted, err := gate.SettingsOf(ctx, tx.Querier(), i.Project())
+	if err != nil {
+		return 0, err
+	}
+	_, other, err := scanners.Of(ctx, tx.Querier(), wanted.Scanner)
+	switch {
+	case err != nil && !errors.Is(err, errdefs.ErrNotFound): // one that has gone is the job's to tell
+		return 0, err
+	case other:
+		kind = JobOther
+	}
 	id, _, err := jobs.Add(ctx, tx, jobs.New{
-		Kind: JobScan, Subject: i.Digest.String(), Project: i.Project(), By: by, Args: i, Alone: true,
+		Kind: kind, Subject: i.Digest.String(), Project: i.Project(), By: by, Args: i, Alone: true,
 	})
 	return id, err
 }

@@ -103,6 +103,10 @@ func (f foreign) Scan(ctx context.Context, i results.Image, say func(string)) (f
 	if err != nil {
 		return found, err
 	}
+	if of := report.Artifact.Digest; of != "" && of != i.Digest.String() {
+		return found, errdefs.Errorf(errdefs.ErrCorrupt, "scanner %s: the report of the scan %q is about another artifact, %.80s",
+			f.of.Name, id, of)
+	}
 	return f.book.KeepTold(ctx, i.Digest, f.of.Name, told(report))
 }
 
@@ -123,7 +127,7 @@ func (f foreign) registry(p pass) adapter.Registry {
 func told(r adapter.Report) []results.Told {
 	all := make([]results.Told, 0, len(r.Vulnerabilities))
 	for _, v := range r.Vulnerabilities {
-		if v.ID == "" || v.Package == "" {
+		if v = v.Clean(); v.ID == "" || v.Package == "" {
 			continue // of nothing
 		}
 		t := results.Told{Package: v.Package, Version: v.Version, Title: v.Title(), Score: v.Score()}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -235,4 +236,47 @@ func TestScannersOfOthers(t *testing.T) {
 	step("", 0, "", "run", "--wait", "team/app:v1")
 	step("0 packages, 0 vulnerabilities", 0, "", "show", "team/app:v1")
 	step("", 0, "", "scanner", "rm", "looker")
+}
+
+// TestScannersThatHang keep nobody waiting but those who chose them, and are stopped.
+func TestScannersThatHang(t *testing.T) {
+	t.Parallel()
+	p := serve(t, t.TempDir(), "--tls=off")
+	var asked atomic.Int64
+	over := make(chan struct{})
+	hangs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		if r.URL.Path != "/api/v1/metadata" {
+			<-over
+			return
+		}
+		_, _ = fmt.Fprintf(w, `{"scanner":{"name":"Hangs"},"capabilities":[{"consumes_mime_types":[%q],"produces_mime_types":[%q]}]}`,
+			ociManifest, vulnReport)
+	}))
+	t.Cleanup(func() { close(over); hangs.Close() })
+	step := func(want string, args ...string) string {
+		t.Helper()
+		out, errs, code := here(t, "", append(args, "--root", p.root)...)
+		if code != 0 || !strings.Contains(out+errs, want) {
+			t.Fatalf("registry %s: %d, want %q\n%s%s", strings.Join(args, " "), code, want, out, errs)
+		}
+		return strings.TrimSpace(out)
+	}
+	step("", "scan", "scanner", "add", "hangs", hangs.URL)
+	pushImage(t, p, "slow/app", "v1", layerOf(t, "a", "a"))
+	pushImage(t, p, "quick/app", "v1", layerOf(t, "b", "b"))
+	step("", "scan", "gate", "set", "slow", "--scanner", "hangs")
+	step("", "scan", "run", "slow/app:v1")
+	eventually(t, "the scanner is asked", func() bool { return asked.Load() >= 2 })
+	step("", "scan", "run", "--wait", "quick/app:v1") // by the registry's own, meanwhile
+	step("0 packages", "scan", "show", "quick/app:v1")
+	job := step("", "job", "ls", "--kind", "scan-other", "--state", "running", "--format", "{{.ID}}")
+	step("", "job", "stop", job)
+	eventually(t, "the scan is stopped", func() bool {
+		out, _, _ := here(t, "", "job", "show", job, "--root", p.root)
+		return strings.Contains(out, "stopped")
+	})
+	if out, _, _ := here(t, "", "robot", "list", "--project", "slow", "--root", p.root); strings.Contains(out, "scan-") {
+		t.Errorf("the account of a scan that was stopped stays:\n%s", out)
+	}
 }

@@ -142,14 +142,16 @@ func (o operations) summary(asked *edge.Ask, i results.Image) (s shape.ScanSumma
 // underWay says whether a scan of an image is waiting or runs, in Harbor's words.
 func (o operations) underWay(ctx context.Context, dgst digest.Digest) (at time.Time, state string, err error) {
 	for is, word := range map[jobs.State]string{jobs.Waiting: "Pending", jobs.Running: "Running"} {
-		some, _, err := jobs.Page(ctx, o.DB.Querier(), jobs.Query{
-			Kind: scan.JobScan, Subject: dgst.String(), State: is, N: 1,
-		})
-		if err != nil {
-			return at, "", err
-		}
-		for _, j := range some {
-			at, state = j.CreatedAt.UTC(), word
+		for _, kind := range []string{scan.JobScan, scan.JobOther} {
+			some, _, err := jobs.Page(ctx, o.DB.Querier(), jobs.Query{
+				Kind: kind, Subject: dgst.String(), State: is, N: 1,
+			})
+			if err != nil {
+				return at, "", err
+			}
+			for _, j := range some {
+				at, state = j.CreatedAt.UTC(), word
+			}
 		}
 	}
 	return at, state, nil

@@ -157,6 +157,67 @@ func TestScan(t *testing.T) {
 	}
 }
 
+// TestOddReports are read as far as they say something, or refused: none is kept in a form
+// that a database does not take.
+func TestOddReports(t *testing.T) {
+	t.Parallel()
+	ask := func(answers ...func(http.ResponseWriter, *http.Request)) (Report, []time.Duration, error) {
+		var waits []time.Duration
+		c := client(t, scripted{"GET /api/v1/scan/x/report": answers}, Config{})
+		r, err := c.Report(t.Context(), "x", reports[0], func(d time.Duration) { waits = append(waits, min(d, time.Hour)) })
+		return r, waits, err
+	}
+	const one = `{"vulnerabilities":[{"id":"CVE-1","package":"a","severity":"Low"}]}`
+	for name, tc := range map[string]struct {
+		body string
+		kind error
+		n    int
+	}{
+		"nothing found":     {`{"vulnerabilities":[]}`, nil, 0},
+		"null":              {`{"vulnerabilities":null,"severity":null}`, nil, 0},
+		"no list":           {`{}`, nil, 0},
+		"more than we read": {`{"x":{"y":[1]},"vulnerabilities":[{"id":"CVE-1","package":"a","layer":{"digest":"d"},"vendor_attributes":{"CVSS":{"nvd":{}}}}]}`, nil, 1},
+		"empty":             {"", errdefs.ErrCorrupt, 0},
+		"a page":            {"<html>sign in</html>", errdefs.ErrCorrupt, 0},
+		"half":              {one[:len(one)/2], errdefs.ErrCorrupt, 0},
+		"a list":            {"[" + one + "]", errdefs.ErrCorrupt, 0},
+		"another type":      {`{"vulnerabilities":{"id":"CVE-1"}}`, errdefs.ErrCorrupt, 0},
+		"a number":          {`{"vulnerabilities":[{"id":7}]}`, errdefs.ErrCorrupt, 1},
+		"many":              {`{"vulnerabilities":[` + strings.Repeat(`{"id":"CVE-1","package":"a"},`, 200_000) + `{}]}`, nil, 200_001},
+	} {
+		r, _, err := ask(say(200, "Content-Type: text/html", tc.body))
+		if !errors.Is(err, tc.kind) || len(r.Vulnerabilities) != tc.n {
+			t.Errorf("%s: %d, %v", name, len(r.Vulnerabilities), err)
+		}
+	}
+	if _, waits, err := ask(say(302, "Retry-After: 1", ""), say(200, "", one)); err != nil || len(waits) != 1 || waits[0] != usualWait {
+		t.Errorf("Retry-After, which the API does not have: %v %v", waits, err)
+	}
+	for _, odd := range []string{"-5", "0", "soon", "1e9", "99999999999999999999", "Wed, 21 Oct 2026 07:28:00 GMT"} {
+		h := http.Header{"Refresh-After": {odd}}
+		if d := after(h); d < shortWait || d > longestWait {
+			t.Errorf("Refresh-After %s is %s", odd, d)
+		}
+	}
+	for status, kind := range map[int]error{
+		404: errdefs.ErrUnavailable, 429: errdefs.ErrUnavailable, 503: errdefs.ErrUnavailable, 500: errdefs.ErrCorrupt,
+		501: errdefs.ErrUnsupported, 401: errdefs.ErrUnauthenticated, 301: errdefs.ErrUnavailable, 204: errdefs.ErrUnavailable,
+	} {
+		if _, _, err := ask(say(status, "", strings.Repeat("x", 1000))); !errors.Is(err, kind) || len(err.Error()) > 900 {
+			t.Errorf("%d: %.900v", status, err)
+		}
+	}
+	big := 1e300
+	v := Vulnerability{
+		ID: "CVE-\x001" + strings.Repeat("9", 9000), Package: "a\x00b\n", Version: strings.Repeat("\u00e4", 5000),
+		Description: "\x00x\x1b[31m" + strings.Repeat("y", 9000), CVSS: &scores{V3: &big},
+	}.Clean()
+	if len(v.ID) != longestID || v.Package != "ab" || len(v.Version) > longestText || v.Score() != 10 ||
+		strings.ContainsAny(v.ID+v.Title(), "\x00\x1b") || len(v.Title()) > 900 {
+		t.Errorf("%.100q %q %d %v %q", v.ID, v.Package, len(v.Version), v.Score(), v.Title())
+	}
+}
+
 // TestNothingLeadsElsewhere: 302 is no redirect here, and a scanner that is away is said so.
 func TestNothingLeadsElsewhere(t *testing.T) {
 	t.Parallel()

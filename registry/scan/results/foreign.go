@@ -31,11 +31,18 @@ type Told struct {
 func (b *Book) KeepTold(ctx context.Context, dgst digest.Digest, scanner string, told []Told) (Scan, error) {
 	subjects, found := map[int64]vulndb.Subject{}, map[int64][]Told{}
 	counted := map[int64][]vulndb.Finding{}
+	type finding struct {
+		of   int64
+		name string
+	}
+	said := map[finding]bool{}
 	for _, t := range told {
 		s := subjectOf(t, dgst)
-		if slices.ContainsFunc(found[s.ID], func(o Told) bool { return o.Vulnerability == t.Vulnerability }) {
+		this := finding{s.ID, t.Vulnerability}
+		if said[this] {
 			continue
 		}
+		said[this] = true
 		subjects[s.ID] = s
 		found[s.ID] = append(found[s.ID], t)
 		counted[s.ID] = append(counted[s.ID], t.Finding)

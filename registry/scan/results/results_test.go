@@ -611,6 +611,17 @@ func testTotalsAreExact(b bench) {
 		b.Fatal(err)
 	}
 	b.check("told by another scanner")
+	// Of one package as many as a report has room for, and each text as long as adapters leave it.
+	long := strings.Repeat("ä", 250)
+	many := make([]results.Told, 0, 10_000)
+	for i := range cap(many) {
+		many = append(many, results.Told{Package: long, Version: long, Title: long, Finding: vulndb.Finding{
+			Vulnerability: fmt.Sprintf("CVE-%d-%.190s", i%5_000, long), Severity: advisory.Low, Fixed: long,
+		}})
+	}
+	if s, err := b.KeepTold(b.Context(), one, "theirs", many); err != nil || s.Summary.Of(advisory.Low) != 5_000 {
+		b.Fatalf("%+v %v", s, err)
+	}
 	b.keep(one)
 	if _, err := b.Rescan(b.Context(), func(string) {}); err != nil {
 		b.Fatal(err)
