@@ -3,6 +3,7 @@
 package networks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -370,13 +371,13 @@ func (ns *Networks) Check(ctx context.Context, o *runspec.Options) error {
 			o.Hostname = c.Config().Network.Hostname // which is in the files that they share
 		}
 	}
-	if err := ns.checkLinks(ctx, o); err != nil {
-		return err
-	}
 	alone := strings.HasPrefix(o.Network, string(network.ContainerPrefix)) || o.Network == string(network.Host) ||
 		o.Network == string(network.None)
 	if alone {
-		return aloneOnNetwork(o)
+		if err := aloneOnNetwork(o); err != nil {
+			return err
+		}
+		return ns.checkLinks(ctx, o)
 	}
 	if o.Network == "default" || o.Network == "" {
 		o.Network = string(network.Bridge)
@@ -392,7 +393,7 @@ func (ns *Networks) Check(ctx context.Context, o *runspec.Options) error {
 	if only := o.Networks[0]; len(o.Networks) == 1 && only.Network == "" && only.AsksNothing() {
 		o.Networks = nil // the default bridge
 	}
-	return nil
+	return ns.checkLinks(ctx, o)
 }
 
 // checkNames refuses what would be another line of the files that names are found by.
@@ -409,7 +410,8 @@ func checkNames(o *runspec.Options) error {
 	return etc.CheckResolver(o.DNS, o.DNSSearch, o.DNSOptions)
 }
 
-// checkLinks replaces the names of linked containers by ids.
+// checkLinks replaces the names of linked containers by ids. On networks that somebody
+// made one is looked for when it is asked for, so it may come later.
 func (ns *Networks) checkLinks(ctx context.Context, o *runspec.Options) error {
 	if len(o.Links) > 0 && (o.Network == string(network.Host) ||
 		strings.HasPrefix(o.Network, string(network.ContainerPrefix))) {
@@ -417,16 +419,24 @@ func (ns *Networks) checkLinks(ctx context.Context, o *runspec.Options) error {
 			o.Network)
 	}
 	for i, l := range o.Links {
+		name := strings.TrimPrefix(l.ID, "/")
+		o.Links[i].Alias = cmp.Or(l.Alias, name)
 		c, err := ns.parts.Container(ctx, l.ID)
+		if errors.Is(err, errdefs.ErrNotFound) && onNamed(o) {
+			o.Links[i].ID, o.Links[i].Name = "", name
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("could not get container for %s: %w", l.ID, err)
-		}
-		if l.Alias == "" {
-			o.Links[i].Alias = strings.TrimPrefix(l.ID, "/")
 		}
 		o.Links[i].ID, o.Links[i].Name = c.ID(), c.Name()
 	}
 	return nil
+}
+
+// onNamed reports whether a container will be on a network that somebody made.
+func onNamed(o *runspec.Options) bool {
+	return network.Config{Mode: network.Mode(o.Network), Attachments: o.Networks}.OnNamed()
 }
 
 // aloneOnNetwork checks what else is asked of a container without a network of its

@@ -9,8 +9,9 @@ import (
 type Asker struct {
 	// Dir is the directory of the root's networks, ID the container's.
 	Dir, ID string
-	// Links are IDs of containers by the names that this one alone has for them.
-	Links map[string]string
+	// Links are containers by the names that this one alone has for them: the ID of each,
+	// or "", and the name by which it is found if that ID is not there.
+	Links map[string][]string
 	// Upstreams are asked for what is no container, as HOST:PORT; none is refused.
 	Upstreams []string
 }

@@ -5,6 +5,7 @@ package resolve
 
 import (
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"os"
@@ -24,8 +25,8 @@ type book struct {
 	defs *definition.Store
 	dir  string
 	id   string // the container's
-	// links are IDs by names of its own.
-	links map[string]string
+	// links are IDs and names by names of its own.
+	links map[string][]string
 
 	mu    sync.Mutex
 	pages map[string]*page // by ID of the network
@@ -134,11 +135,17 @@ func (p *page) fill(b *book, pool *ipam.Pool) {
 			p.addrs[l.IP6] = l.Name
 		}
 	}
+	linked := map[string][]ipam.Lease{} // apart: a link leads to a container, not to another link
 	for alias, holder := range b.links {
-		if l, ok := pool.Leases[holder]; ok {
-			p.names[strings.ToLower(alias)] = []ipam.Lease{l}
+		found := p.names[strings.ToLower(holder[1])]
+		if l, ok := pool.Leases[holder[0]]; ok {
+			found = []ipam.Lease{l}
+		}
+		if len(found) > 0 {
+			linked[strings.ToLower(alias)] = found
 		}
 	}
+	maps.Copy(p.names, linked)
 }
 
 // addresses are those of a name, of both families and in any order; known is false for a name of
