@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cove/errdefs"
 	"cove/registry/api/rest"
 	"cove/registry/browse"
 )
@@ -40,6 +41,9 @@ func (a *API) space(asked *rest.Ask) (any, error) {
 	name, err := browse.ParseName(asked.PathValue("artifact"))
 	if err != nil {
 		return nil, err
+	}
+	if a.cfg.Registry == nil { // beside a server
+		return nil, errdefs.Errorf(errdefs.ErrUnsupported, "layers are read by a server of the registry: ask one")
 	}
 	s, err := a.browse.Space(asked.Context(), asked.Caller, name)
 	if err != nil {

@@ -84,7 +84,6 @@ var everywhere = []string{
 	"repository describe team/absent x", "repository describe team/app", "<secret>repository describe team/app --file -",
 	"repository show team/app --format json", "repository describe team/app x --file y", "repository show absent",
 	"repository describe team/app \x01", "tag ls team/app --order size -q", "tag ls team/app --order age",
-	"tag space team/app:v1", "tag space team/app:v1 --format json", "tag space team/app:absent", "tag space team/app",
 	"repository ls team", "repository ls team --match APP -q", "repository list absent", "repository rm team/absent", "repository rm team/app",
 	"repository ls team", "tag ls team/app", "tag restore team/app", "repository ls team --format {{.Name}}|{{.Tags.Value}}",
 	"repository rename team/app team/web --keep 30d", "repository former team", "repository former team --format {{.Name}}>{{.Now}}",
@@ -157,6 +156,13 @@ func TestServersAreAsRoots(t *testing.T) {
 		signIn(t, p.Address, "admin", testPassword)
 		p.do("POST", "/api/v1/projects", []byte(`{"name":"team"}`), "Content-Type", "application/json")
 		p.pushImage("team/app", "v1", distributiontest.NewImage(t, 1, 3000))
+		out, errs, code := here(t, "", "tag", "space", "team/app:v1", "--server", "http://"+p.Address)
+		if code != 0 && !strings.Contains(errs, "no tar") {
+			t.Errorf("tag space: %d\n%s%s", code, out, errs)
+		}
+		if _, errs, code := here(t, "", "tag", "space", "team/app:v1", "--root", p.root); code != 1 || !strings.Contains(errs, "read by a server") {
+			t.Errorf("tag space on the root: %d\n%s", code, errs)
+		}
 		door := [][]string{{"--root", p.root}, {"--server", "http://" + p.Address}}[i]
 		first := ""
 		for _, line := range everywhere {

@@ -18,9 +18,10 @@ func newSpace() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "space REPOSITORY:TAG|REPOSITORY@DIGEST", Short: "List the files that take the space in an image",
 		Long: `List the files that take the space in an image, unpacked: the largest, and those that a layer
-holds and a layer above it replaces or deletes. These are pulled, too, and nobody sees them.`,
-		Example: `  registry tag space team/app:v1
-  registry tag space team/app:v1 --format '{{.Size}} {{.State}} {{.Path}}'`,
+holds and a layer above it replaces or deletes. These are pulled, too, and nobody sees them.
+A server reads the layers: give --server.`,
+		Example: `  registry tag space team/app:v1 --server https://registry.example.com
+  registry tag space team/app:v1 --server https://registry.example.com --format '{{.Size}} {{.State}} {{.Path}}'`,
 		Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			return t.Do(cmd, func(r command.API) error {
