@@ -53,7 +53,7 @@ printf 'OK=1\n[config 1]\n' >g; cove run --rm --env-file g box true 2>&1 | grep 
 	{
 		"one port of the host on two of its addresses, and two ports for one of the container's",
 		`for i in 1 2; do cove run -d --name $N-$i -p 127.0.7.$i:6380:80 -p 127.0.7.$i:6381:80 box sh -c "echo $i >/index.html; exec httpd -f -h /" >/dev/null; done
-for a in 1 2; do for p in 6380 6381; do await "curl -s 127.0.7.$a:$p" && curl -s 127.0.7.$a:$p; done; done; cove run --rm -p 127.0.7.1:6380:80 box true 2>&1 | grep -c 'port is in use by container'; cove port $N-1 | sort`,
+for a in 1 2; do for p in 6380 6381; do await "curl -s 127.0.7.$a:$p" && curl -s 127.0.7.$a:$p; done; done; cove run --rm -p 127.0.7.1:6380:80 box true 2>&1 | grep -c 'port is already allocated: it is in use by container'; cove port $N-1 | sort`,
 		`1\n1\n2\n2\n1\n80/tcp -> 127.0.7.1:6380\n80/tcp -> 127.0.7.1:6381`,
 	},
 	{

@@ -92,6 +92,27 @@ func TestExecsAreOfOneLife(t *testing.T) {
 	has(t, c.want(t, http.StatusNotFound, "POST", "/exec/"+made.ID+"/start", `{"Detach":true}`), "No such exec instance")
 }
 
+// TestVolumesOfOthersStay: a volume without a name that is asked for where another
+// container has one is that one; a mount of its own is not.
+func TestVolumesOfOthersStay(t *testing.T) {
+	t.Parallel()
+	c := serve(t, withBox(t))
+	run := func(body, want string) string {
+		id := c.create(t, body)
+		c.want(t, http.StatusNoContent, "POST", "/containers/"+id+"/start", "")
+		has(t, c.want(t, http.StatusOK, "POST", "/containers/"+id+"/wait", ""), `"StatusCode":`+want)
+		return id
+	}
+	parent := run(`{"Image":"box","Cmd":["sh","-c","echo x > /test/here"],"Volumes":{"/test":{}},"HostConfig":{"NetworkMode":"none"}}`, "0")
+	child := func(rest string) string {
+		return `{"Image":"box","Cmd":["sh","-c","test -e /test/here"],` + rest + `"VolumesFrom":["` + parent + `"]}}`
+	}
+	run(child(`"Volumes":{"/test":{}},"HostConfig":{"NetworkMode":"none",`), "0")
+	run(child(`"HostConfig":{"NetworkMode":"none","Mounts":[{"Type":"volume","Target":"/test"}],`), "1")
+	has(t, c.want(t, http.StatusBadRequest, "POST", "/containers/create", `{"Image":"box","Cmd":["true"],"HostConfig":{"Binds":["foo:/test:shared"]}}`),
+		"invalid mount config for type")
+}
+
 // TestTermOfExecs: the terminal of a container is not that of what is executed in it without
 // one; a TERM that somebody asked for is.
 func TestTermOfExecs(t *testing.T) {

@@ -27,6 +27,9 @@ func TestGitLabRunnersSequence(t *testing.T) {
 		"HostConfig":{"NetworkMode":"runner-x-job-1","RestartPolicy":{"Name":"no"},"LogConfig":{"Type":"json-file","Config":null},"Binds":["runner-cache:/cache"]},
 		"NetworkingConfig":{"EndpointsConfig":{"runner-x-job-1":{"Aliases":["db","postgres"],"MacAddress":""}}}}`)
 	c.want(t, 204, "POST", "/v1.44/containers/"+service+"/start", "")
+	for version, want := range map[string]string{"44": `"Aliases":."db","postgres","` + service[:12] + `"`, "45": `"Aliases":."db","postgres".,`} {
+		has(t, c.want(t, 200, "GET", "/v1."+version+"/containers/"+service+"/json", ""), want)
+	}
 	build := c.create(t, `{"Image":"`+img.ID+`","Hostname":"runner-x","Cmd":["sh"],"Tty":false,"AttachStdin":true,"AttachStdout":true,"AttachStderr":true,
 		"OpenStdin":true,"StdinOnce":true,"Env":["CI=true"],"Labels":{"com.gitlab.gitlab-runner.type":"build"},
 		"HostConfig":{"NetworkMode":"runner-x-job-1","VolumesFrom":null,"Links":[],"Binds":["runner-cache:/cache"],"RestartPolicy":{"Name":"no"},

@@ -107,3 +107,20 @@ func text(a netip.Addr) string {
 	}
 	return a.String()
 }
+
+// AddOwnAliases adds the names by which others find a container on networks that people
+// made to those that were asked for: clients of before API 1.45 know no DNSNames.
+func (c *Container) AddOwnAliases() {
+	for name, ep := range c.NetworkSettings.Networks {
+		if slices.Contains(net.Predefined(), name) {
+			continue
+		}
+		ep.Aliases = slices.Clone(ep.Aliases)
+		for _, own := range []string{ids.Short(c.ID), c.Config.Hostname} {
+			if !slices.Contains(ep.Aliases, own) {
+				ep.Aliases = append(ep.Aliases, own)
+			}
+		}
+		c.NetworkSettings.Networks[name] = ep
+	}
+}

@@ -60,9 +60,14 @@ func (c Container) Resolve(ctx context.Context, o runspec.Options) ([]runspec.Bi
 	if err != nil {
 		return nil, nil, err
 	}
-	asked := slices.Clone(o.Volumes)
-	for _, v := range o.Volumes { // a mount of its own is nearer than another container's
-		mounts = slices.DeleteFunc(mounts, func(m record.Mounted) bool { return m.Target == path.Clean(v.Target) })
+	var asked []runspec.Volume
+	for _, v := range o.Volumes {
+		at := func(m record.Mounted) bool { return m.Target == path.Clean(v.Target) }
+		if v.Source == "" && !v.Mount && slices.ContainsFunc(mounts, at) {
+			continue // a volume was asked for there, and another container's is one
+		}
+		mounts = slices.DeleteFunc(mounts, at) // a mount of its own is nearer
+		asked = append(asked, v)
 	}
 	for _, target := range slices.Sorted(maps.Keys(c.Volumes)) {
 		if !slices.ContainsFunc(asked, func(v runspec.Volume) bool { return v.Target == target }) &&

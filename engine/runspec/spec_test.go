@@ -137,6 +137,9 @@ func TestEnv(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	if got := Env(ocispec.ImageConfig{}, Options{Env: []string{"HOME="}}, "h", "/root"); !slices.Contains(got, "HOME=/root") || slices.Contains(got, "HOME=") {
+		t.Errorf("an empty HOME is none: %q", got)
+	}
 	got = Env(ocispec.ImageConfig{Env: []string{"HOME=/srv"}}, Options{}, "h", "/root")
 	if want := []string{"PATH=" + DefaultPath, "HOSTNAME=h", "HOME=/srv"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)

@@ -180,7 +180,7 @@ func explain(pool *ipam.Pool, port publish.Port, err error) error {
 			who = name
 		}
 		return errdefs.Errorf(errdefs.ErrConflict,
-			"network: publishing %s: port is in use by %s; choose another, or stop it", port, who)
+			"network: publishing %s: port is already allocated: it is in use by %s; choose another, or stop it", port, who)
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		return errdefs.Errorf(errdefs.ErrInvalid, "network: publishing %s: %s is not an address of this host", port,
 			port.Addr())

@@ -107,7 +107,7 @@ func refused(p publish.Port, err error) error {
 			who = "another program"
 		}
 		return errdefs.Errorf(errdefs.ErrConflict,
-			"network: publishing %s: port is in use by %s; choose another, or stop it", p, who)
+			"network: publishing %s: port is already allocated: it is in use by %s; choose another, or stop it", p, who)
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		return errdefs.Errorf(errdefs.ErrInvalid, "network: publishing %s: %s is not an address of this host", p,
 			p.Addr())

@@ -99,7 +99,7 @@ func (a *API) inspect(w http.ResponseWriter, r *route.Request) error {
 		}
 	}
 	told.ExecIDs = a.execs.RunningIn(told.ID)
-	return wire.JSON(w, http.StatusOK, inspected(told))
+	return wire.JSON(w, http.StatusOK, inspected(told, r.Version))
 }
 
 func (a *API) create(w http.ResponseWriter, r *route.Request) error {

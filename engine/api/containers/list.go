@@ -105,7 +105,7 @@ func emptyIfNil(m map[string]string) map[string]string {
 }
 
 // inspected is what docker's clients want never to be null.
-func inspected(c *dockertypes.Container) *dockertypes.Container {
+func inspected(c *dockertypes.Container, v wire.Version) *dockertypes.Container {
 	c.Config.Labels = emptyIfNil(c.Config.Labels)
 	if c.Mounts == nil {
 		c.Mounts = []dockertypes.Mount{}
@@ -118,6 +118,9 @@ func inspected(c *dockertypes.Container) *dockertypes.Container {
 	}
 	if c.NetworkSettings.Ports == nil {
 		c.NetworkSettings.Ports = map[string][]dockertypes.PortBinding{}
+	}
+	if v.Before(wire.V(45)) {
+		c.AddOwnAliases()
 	}
 	return c
 }

@@ -99,6 +99,9 @@ func twice(options string) bool {
 // checkOverlay refuses what cannot be meant of a mount that is written to elsewhere.
 func checkOverlay(s string, v runspec.Volume) error {
 	switch {
+	case v.Propagation != "" && !v.Overlay && (v.Named() || v.Source == ""):
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"volume %s: invalid mount config for type \"volume\": %s is of paths of the host", s, v.Propagation)
 	case !v.Overlay && v.Upper == "" && v.Work == "":
 		return nil
 	case !v.Overlay:

@@ -145,7 +145,7 @@ func TestExpose(t *testing.T) {
 func TestVolumeModes(t *testing.T) {
 	t.Parallel()
 	for text, wrong := range map[string]string{
-		"/a:/b:ro,rw": "invalid mode", "/a:/b:z,Z": "invalid mode", "/a:/b:shared,slave": "invalid mode",
+		"/a:/b:ro,rw": "invalid mode", "foo:/b:shared": "invalid mount config", "/a:/b:z,Z": "invalid mode", "/a:/b:shared,slave": "invalid mode",
 		"/a:/b:nocopy": "nocopy is of volumes", "v:/b": "two or more", "vol:/b:nocopy,ro,z": "", "/a:/b:ro,rslave,cached": "",
 	} {
 		_, err := Volume(text)
