@@ -120,7 +120,7 @@ cove exec $N grep -h ^Groups: /proc/1/status /proc/self/status | sort -u | wc -l
 		"TERM of exec and run, with a terminal and without",
 		`export TERM=of-the-client; cove run --rm box sh -c 'echo "[$TERM]"'; cove run --rm -t box sh -c 'echo "[$TERM]"' | tr -d '\r'; cove run --rm -t -e TERM=mine box sh -c 'echo "[$TERM]"' | tr -d '\r'
 cove run -d -t --name $N box sleep 1000 >/dev/null; cove exec $N sh -c 'echo "[$TERM]"'; cove exec -t $N sh -c 'echo "[$TERM]"' | tr -d '\r'; cove rm -f $N >/dev/null`,
-		`\[\]\n\[xterm\]\n\[mine\]\n\[xterm\]\n\[xterm\]`,
+		`\[\]\n\[xterm\]\n\[mine\]\n\[\]\n\[xterm\]`,
 	},
 	{
 		"a directory that -w names is not there",

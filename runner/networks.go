@@ -103,10 +103,13 @@ func (c *Container) change(
 	if err != nil {
 		return err
 	}
-	if _, joins := asked.Mode.Peer(); joins || asked.Mode == network.Host ||
-		c.Config().Network.Mode == network.None {
-		return errdefs.Errorf(errdefs.ErrConflict,
-			"container %s has network %s, beside which it can be on no other", c, c.Config().Network.Mode)
+	switch _, joins := asked.Mode.Peer(); {
+	case c.Config().Network.Mode == network.None:
+		return errdefs.Errorf(errdefs.ErrConflict, "container cannot be connected to multiple networks with one of "+
+			"the networks in private (none) mode, which %s has", c)
+	case joins || asked.Mode == network.Host:
+		return errdefs.Errorf(errdefs.ErrConflict, "container sharing network namespace with another container or "+
+			"host cannot be connected to any other network: %s has %s", c, asked.Mode)
 	}
 	n := record.Networks{Asked: asked.Attachments}
 	if len(n.Asked) == 0 && asked.Mode != network.None {

@@ -84,7 +84,7 @@ func Device(asked record.Device) ([]runspec.Device, error) {
 		found[0], err = node(source)
 	}
 	if err == nil && len(found) == 0 {
-		err = errdefs.Errorf(errdefs.ErrInvalid, "no device nodes are in the directory")
+		err = errdefs.Errorf(errdefs.ErrInvalid, "not a device node, and a directory with none")
 	}
 	if err != nil {
 		return nil, gathering(asked.Source, err)

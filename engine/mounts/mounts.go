@@ -122,7 +122,7 @@ func (c Container) from(ctx context.Context, names []string) ([]record.Mounted, 
 	for _, from := range names {
 		name, mode, _ := strings.Cut(from, ":")
 		if !slices.Contains([]string{"", "ro", "rw", "z", "Z"}, mode) {
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "volumes from %s: mode %q: want ro or rw", from, mode)
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "volumes from %s: invalid mode: %s", from, mode)
 		}
 		other, err := c.Other(ctx, name)
 		if err != nil {

@@ -89,11 +89,11 @@ func checkCPU(r record.Resources, m Machine) error {
 		},
 		{
 			r.NanoCPUs > 0 && r.CPUPeriod != 0,
-			"conflicting options: a number of CPUs and a CPU period cannot both be set",
+			"Conflicting options: Nano CPUs and CPU Period cannot both be set",
 		},
 		{
 			r.NanoCPUs > 0 && r.CPUQuota != 0,
-			"conflicting options: a number of CPUs and a CPU quota cannot both be set",
+			"Conflicting options: Nano CPUs and CPU Quota cannot both be set",
 		},
 		{
 			r.CPUPeriod != 0 && (r.CPUPeriod < 1000 || r.CPUPeriod > 1_000_000),

@@ -13,6 +13,7 @@ import (
 // the space in it.
 func (c *client) descriptions() {
 	c.send(call{id: "createProject", body: object{"name": "described"}}, 201)
+	c.send(call{id: "createUser", body: object{"name": "reader", "password": webtest.Password}}, 201)
 	c.site.Push(c.t, "described/app", "v1", webtest.Image{Layers: []map[string]string{
 		{"big": strings.Repeat("b", 9000), "same": "1"}, {"same": "22", ".wh.big": ""},
 	}})
@@ -41,7 +42,7 @@ func (c *client) descriptions() {
 	for _, text := range []string{strings.Repeat("ä", describe.Longest), "<script>"} {
 		c.send(call{id: "setDescription", params: app, body: object{"text": text}}, 200)
 	}
-	c.send(call{id: "setDescription", params: app, body: object{"text": "x"}, who: "ann"}, 403)
+	c.send(call{id: "setDescription", params: app, body: object{"text": "x"}, who: "reader"}, 403)
 	c.send(call{id: "setDescription", params: map[string]string{"repository": "described/absent"}, body: object{"text": "x"}}, 404)
 	c.send(call{id: "getDescription", params: map[string]string{"repository": "described/absent"}}, 404)
 	c.send(call{id: "getRepository", params: map[string]string{"repository": "described/absent"}}, 404)
@@ -77,7 +78,7 @@ func (c *client) space() {
 		c.t.Errorf("%+v", s)
 	}
 	c.send(call{id: "getSpace", params: map[string]string{"artifact": "described/web:absent"}}, 404)
-	c.send(call{id: "getSpace", params: map[string]string{"artifact": "described/web:v1"}, who: "ann"}, 403)
+	c.send(call{id: "getSpace", params: map[string]string{"artifact": "described/web:v1"}, who: "reader"}, 403)
 	var first, second struct {
 		Items []struct{ Name string }
 		Next  string

@@ -136,12 +136,14 @@ func (tx *Tx) EnsureRepository(ctx context.Context, name string, by Creator) (id
 }
 
 // Repositories lists the names after last of repositories that hold a
-// manifest and that viewer may see, at most n.
+// manifest and that viewer may see, at most n. The project is asked for by a subquery that
+// is no join, so that names are walked in their order until n are found: PostgreSQL would
+// rather join and sort all when it expects few.
 func (q Queries) Repositories(ctx context.Context, viewer Viewer, last string, n int) ([]string, error) {
-	return db.All(ctx, q.q, db.ScanString, `SELECT r.name FROM repositories r JOIN projects p ON p.id = r.project_id
+	return db.All(ctx, q.q, db.ScanString, `SELECT r.name FROM repositories r
 		WHERE r.name > $1
-		  AND ($2 = 1 OR p.public = 1 OR EXISTS (SELECT 1 FROM account_access a
-		       WHERE a.user_id = $3 AND `+people.MatchesRepository+`))
+		  AND ($2 = 1 OR (SELECT p.public = 1 OR EXISTS (SELECT 1 FROM account_access a
+		       WHERE a.user_id = $3 AND `+people.MatchesRepository+`) FROM projects p WHERE p.id = r.project_id))
 		  AND r.name LIKE $5 ESCAPE '\'
 		  AND EXISTS (SELECT 1 FROM manifests x WHERE x.repository_id = r.id)
 		ORDER BY r.name LIMIT $4`, last, db.Number(viewer.All), viewer.UserID, n, viewer.Pattern())

@@ -41,7 +41,11 @@ func Find(root string, cfg network.Config) (all []Linked, err error) {
 		if linked.name, err = dir.Name(); err != nil {
 			return nil, err
 		}
-		st, err := dir.State()
+		if linked.cfg.Network.Mode == network.Host {
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "conflicting options: host type networking can't be used with "+
+				"links. This would result in undefined behavior: /%s AS /%s/%s", linked.name, cfg.Name, l.Alias)
+		}
+		st, err := reached(root, l.ID, linked.cfg)
 		if err != nil {
 			return nil, err
 		}
@@ -54,6 +58,21 @@ func Find(root string, cfg network.Config) (all []Linked, err error) {
 		all = append(all, linked)
 	}
 	return all, nil
+}
+
+// reached is the state of a container, or of the one whose network it shares.
+func reached(root, id string, cfg record.Config) (record.State, error) {
+	for {
+		st, err := record.Of(root, id).State()
+		owner, shares := cfg.Network.Mode.Peer()
+		if err != nil || !st.Alive() || !shares {
+			return st, err
+		}
+		if cfg, err = record.Of(root, owner).Config(); err != nil {
+			return st, err
+		}
+		id = owner
+	}
 }
 
 // Hosts are the lines of /etc/hosts, NAME:ADDRESS each.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"cove/builder/export"
 	"cove/builder/remotecache"
@@ -125,11 +126,14 @@ func (n *named) Export(ctx context.Context, b export.Build) (export.Exported, er
 	if err := n.snapshots.Sync(); err != nil {
 		return made, err
 	}
+	if n.byDigest {
+		n.refs = slices.Clone(n.refs)
+		for i, ref := range n.refs {
+			n.refs[i] = ref.WithDigest(made.Target.Digest)
+		}
+	}
 	names := make([]string, len(n.refs)) // none is a dangling image
 	for i, ref := range n.refs {
-		if n.byDigest {
-			ref = ref.WithDigest(made.Target.Digest)
-		}
 		names[i] = ref.String()
 	}
 	if n.byDigest {
