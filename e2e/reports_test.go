@@ -257,7 +257,7 @@ cove run --rm -v $N:/v box sh -c 'stat -c "%a %u" /v; df -k /v | tail -n 1 | awk
 	},
 	{
 		"a volume is removed while a container that does not run has it",
-		`cove create --name $N -v $N:/v box true >/dev/null; cove volume rm $N 2>&1 | grep -c 'in use'; cove volume prune -af >/dev/null; cove volume ls -q -f name=$N
+		`cove volume create --label only=$N $N >/dev/null; cove create --name $N -v $N:/v box true >/dev/null; cove volume rm $N 2>&1 | grep -c 'in use'; cove volume prune -af --filter label=only=$N >/dev/null; cove volume ls -q -f name=$N
 cove rm $N >/dev/null; cove volume rm $N >/dev/null; cove volume ls -q -f name=$N`,
 		`1\n\w+`,
 	},
