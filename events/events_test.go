@@ -211,12 +211,18 @@ func TestSlowReader(t *testing.T) {
 			t.Fatalf("event %s, not %d", e.ID, i)
 		}
 	}
-	for i := range (maxBehind - 6) * maxFile / (250 << 10) {
+	for i := range (maxBehind + 4) * maxFile / (250 << 10) {
 		e := started(i)
 		e.Attributes = map[string]string{"long": long}
 		must(t, l.Append(e))
-		awaitOpened(t, l, slow, stopped)
+		awaitOpened(t, l, slow)
+		next(t, slow)
 	}
+	stopped.mu.Lock()
+	if n := len(stopped.queue); n > maxBehind+2 {
+		t.Errorf("%d files are open of a reader that is too late", n)
+	}
+	stopped.mu.Unlock()
 	var err error
 	for range 2 * n {
 		if _, err = stopped.Next(t.Context()); err != nil {

@@ -94,8 +94,8 @@ func (r *Reader) keepUp() {
 		case <-r.watch.Changed:
 		}
 		r.mu.Lock()
-		if err := r.follow(); err != nil {
-			r.err = err
+		if r.err == nil { // one that is too far behind opens no more
+			r.err = r.follow()
 		}
 		r.mu.Unlock()
 		select {

@@ -39,9 +39,9 @@ func (e *Endpoint) startNames(cfg Config) error {
 		}
 		return fmt.Errorf("network: listening for names in the container: %w", err)
 	}
-	asker := etc.Asker{Dir: e.net.first.Dir, ID: e.id, Links: map[string][]string{}}
+	asker := etc.Asker{Dir: e.net.first.Dir, ID: e.id, Links: map[string]etc.Link{}}
 	for _, l := range cfg.Links {
-		asker.Links[l.Alias] = []string{l.ID, l.Name}
+		asker.Links[l.Alias] = etc.Link{ID: l.ID, Name: l.Name}
 	}
 	if e.outward() != nil {
 		asker.Upstreams = etcOf(cfg, State{}).Upstreams()

@@ -43,8 +43,11 @@ func Env(img ocispec.ImageConfig, o Options, hostname, home string) []string {
 		base = append(base, "TERM=xterm")
 	}
 	env := MergeEnv(MergeEnv(base, img.Env), o.Env)
-	env = slices.DeleteFunc(env, func(kv string) bool { return home != "" && kv == "HOME=" })
-	if home != "" && !slices.ContainsFunc(env, func(kv string) bool { return strings.HasPrefix(kv, "HOME=") }) {
+	if home == "" {
+		return env
+	}
+	env = slices.DeleteFunc(env, func(kv string) bool { return kv == "HOME=" }) // an empty one is none
+	if !slices.ContainsFunc(env, func(kv string) bool { return strings.HasPrefix(kv, "HOME=") }) {
 		env = append(env, "HOME="+home)
 	}
 	return env

@@ -22,11 +22,10 @@ import (
 
 // book is who is on the networks of one container. It is safe for concurrent use.
 type book struct {
-	defs *definition.Store
-	dir  string
-	id   string // the container's
-	// links are IDs and names by names of its own.
-	links map[string][]string
+	defs  *definition.Store
+	dir   string
+	id    string // the container's
+	links map[string]etc.Link
 
 	mu    sync.Mutex
 	pages map[string]*page // by ID of the network
@@ -136,9 +135,9 @@ func (p *page) fill(b *book, pool *ipam.Pool) {
 		}
 	}
 	linked := map[string][]ipam.Lease{} // apart: a link leads to a container, not to another link
-	for alias, holder := range b.links {
-		found := p.names[strings.ToLower(holder[1])]
-		if l, ok := pool.Leases[holder[0]]; ok {
+	for alias, to := range b.links {
+		found := p.names[strings.ToLower(to.Name)]
+		if l, ok := pool.Leases[to.ID]; ok {
 			found = []ipam.Lease{l}
 		}
 		if len(found) > 0 {

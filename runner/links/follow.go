@@ -19,15 +19,14 @@ import (
 func Follow(ctx context.Context, root, hosts string, all []Linked) {
 	var changing sync.Mutex
 	for _, l := range all {
-		dir := record.Of(root, l.ID)
-		w, err := dirwatch.Open(string(dir))
+		w, err := dirwatch.Open(string(record.Of(root, l.ID)))
 		if err != nil {
 			continue
 		}
 		go func() {
 			defer w.Close()
 			for {
-				if st, err := dir.State(); err == nil && st.Alive() && st.Network.IP.IsValid() {
+				if st, err := reached(root, l.ID, l.cfg); err == nil && st.Alive() && st.Network.IP.IsValid() {
 					if ip := st.Network.IP.Addr(); ip != l.ip {
 						changing.Lock()
 						err := move(hosts, []string{l.Alias, ids.Short(l.ID), l.name}, l.ip, ip)

@@ -33,6 +33,13 @@ func Find(root string, cfg network.Config) (all []Linked, err error) {
 		return nil, nil
 	}
 	for _, l := range cfg.Links {
+		if l.ID == "" { // it was to come later, on a network that somebody made
+			var ok bool
+			if l.ID, ok = record.Lookup(root, l.Name); !ok {
+				return nil, errdefs.Errorf(errdefs.ErrNotFound,
+					"could not get container for %s: no such container", l.Name)
+			}
+		}
 		dir := record.Of(root, l.ID)
 		linked := Linked{Link: l}
 		if linked.cfg, err = dir.Config(); err != nil {

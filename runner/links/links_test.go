@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -73,5 +74,15 @@ func TestLinkToOneThatDoesNotRun(t *testing.T) {
 	}
 	if _, err := Find(root, network.Config{Links: []network.Link{{ID: "gone", Alias: "db"}}}); !errors.Is(err, errdefs.ErrNotFound) {
 		t.Errorf("one that is gone: %v", err)
+	}
+}
+
+// TestFindLater: a link to what was to come later is looked up by its name, also when the
+// container is on the default bridge by now.
+func TestFindLater(t *testing.T) {
+	t.Parallel()
+	_, err := Find(t.TempDir(), network.Config{Links: []network.Link{{Name: "later", Alias: "x"}}})
+	if !errors.Is(err, errdefs.ErrNotFound) || !strings.Contains(err.Error(), "could not get container for later") {
+		t.Error(err)
 	}
 }

@@ -79,6 +79,10 @@ func Volume(s string) (runspec.Volume, error) {
 	if v.NoCopy && path.IsAbs(v.Source) {
 		return v, errdefs.Errorf(errdefs.ErrInvalid, "volume %s: nocopy is of volumes, and %s is a path", s, v.Source)
 	}
+	if v.Propagation != "" && v.Named() {
+		return v, errdefs.Errorf(errdefs.ErrInvalid,
+			"volume %s: invalid mount config for type \"volume\": %s is of paths of the host", s, v.Propagation)
+	}
 	return v, checkOverlay(s, v)
 }
 
@@ -99,9 +103,6 @@ func twice(options string) bool {
 // checkOverlay refuses what cannot be meant of a mount that is written to elsewhere.
 func checkOverlay(s string, v runspec.Volume) error {
 	switch {
-	case v.Propagation != "" && !v.Overlay && (v.Named() || v.Source == ""):
-		return errdefs.Errorf(errdefs.ErrInvalid,
-			"volume %s: invalid mount config for type \"volume\": %s is of paths of the host", s, v.Propagation)
 	case !v.Overlay && v.Upper == "" && v.Work == "":
 		return nil
 	case !v.Overlay:

@@ -46,8 +46,8 @@ func withBinds(m mount.Mount, binds []Bind, fn func(root int) error) error {
 	if err != nil {
 		return err
 	}
-	sealed := m.ReadOnly && m.Upper != ""
-	m.ReadOnly = m.ReadOnly && !sealed
+	sealed := m.ReadOnly // when its places are made
+	m.ReadOnly = false
 	root, err := attach(m)
 	if err != nil {
 		return err
@@ -61,7 +61,7 @@ func withBinds(m mount.Mount, binds []Bind, fn func(root int) error) error {
 	if sealed {
 		err := unix.MountSetattr(root, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 		if err != nil {
-			return fmt.Errorf("mounting %s read-only: %w", m.Upper, err)
+			return fmt.Errorf("making the root read-only: %w", err)
 		}
 	}
 	return fn(root)
