@@ -167,7 +167,10 @@ func (s *Signing) holders(
 func (s *Signing) MayPull(ctx context.Context, repo string, desc ocispec.Descriptor) error {
 	repo = metadata.CanonicalName(repo)
 	project := metadata.ProjectOf(repo)
-	if required, err := Required(ctx, s.cfg.DB.Querier(), project); err != nil || !required {
+	required, err := s.required.Get(project,
+		func() (bool, error) { return Required(ctx, s.cfg.DB.Querier(), project) },
+		func(required bool) bool { return !required })
+	if err != nil || !required {
 		return err
 	}
 	p, err := PolicyOf(ctx, s.cfg.DB.Querier(), project)

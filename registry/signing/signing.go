@@ -3,8 +3,9 @@
 //
 // What is asked at each pull is the database: which keys are trusted now, and which
 // signatures are there now. So a key that is removed, and a signature that is deleted,
-// count no more at the next pull, on every server. What is kept in memory is only what
-// cannot change: which key made which signature.
+// count no more at the next pull, on every server. What is kept in memory is what
+// cannot change, which key made which signature, and for recent.Fresh that a project
+// lets everything be pulled: most do, and are asked at each pull.
 //
 // An index that is signed speaks for the images in it, which clients pull by their
 // digests; an image that is signed does not for the index. Signatures and what else is
@@ -25,6 +26,7 @@ import (
 	"cove/errdefs"
 	"cove/registry/audit"
 	"cove/registry/auth"
+	"cove/registry/auth/recent"
 	"cove/registry/auth/rights"
 	"cove/registry/db"
 	"cove/registry/metadata"
@@ -57,6 +59,8 @@ type Signing struct {
 	cfg         Config
 	judged      memo[judgedKey, outcome]
 	accessories memo[string, bool]
+	// required is by project; only that a project requires nothing is remembered.
+	required recent.Answers[string, bool]
 }
 
 // New returns the service.
@@ -64,7 +68,7 @@ func New(cfg Config) *Signing {
 	if cfg.Now == nil {
 		cfg.Now = cfg.DB.Now
 	}
-	return &Signing{cfg: cfg}
+	return &Signing{cfg: cfg, required: recent.Answers[string, bool]{Now: time.Now}}
 }
 
 // TrustedKey is a key whose signatures count in a project.
@@ -177,6 +181,7 @@ func (s *Signing) change(
 	ctx context.Context, by auth.Caller, project string, what audit.Change,
 	do func(ctx context.Context, tx *metadata.Tx, id int64) error,
 ) error {
+	defer s.required.Forget(project)
 	return s.cfg.DB.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		if err := s.cfg.Judge.Permit(ctx, tx, by, Change, project); err != nil {
 			return err

@@ -64,7 +64,7 @@ func TestSigning(t *testing.T) {
 	metadatatest.Each(t, func(t *testing.T, open func(testing.TB, func() time.Time) *metadata.DB) {
 		for name, test := range map[string]func(*bench){
 			"only signed images are pulled": testSigned, "an index speaks for its images": testIndex,
-			"keys that go": testKeysThatGo, "what says something of images": testAccessories, "policy": testPolicy,
+			"keys that go": testKeysThatGo, "everywhere": testEverywhere, "what says something of images": testAccessories, "policy": testPolicy,
 			"certificates end": testCertificates, "reports": testReport, "who may": testRights,
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -200,6 +200,32 @@ func testKeysThatGo(b *bench) {
 	b.pulls(img.Digest, "v1", "has no key whose signatures count")
 	b.trust("again", ours)
 	b.pulls(img.Digest, "v1", "")
+}
+
+// testEverywhere: a server that has just let everything be pulled hears of it, too.
+func testEverywhere(b *bench) {
+	img := b.image(1, "v1")
+	b.trust("release", signaturetest.New(b, "ecdsa"))
+	other := signing.New(signing.Config{DB: b.db, Registry: b.store})
+	b.pulls(img.Digest, "v1", "")
+	if err := other.MayPull(b.context, repo, img); err != nil {
+		b.Fatal(err)
+	}
+	b.require(true)
+	b.pulls(img.Digest, "v1", "lets only what one of its keys")
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		err := other.MayPull(b.context, repo, img)
+		if errors.Is(err, errdefs.ErrDenied) {
+			break
+		}
+		if err != nil || time.Now().After(end) {
+			b.Fatalf("at the other server: %v", err)
+		}
+	}
+	b.require(false)
+	if err := other.MayPull(b.context, repo, img); err != nil {
+		b.Errorf("at the other server, when nothing is required any more: %v", err)
+	}
 }
 
 func testAccessories(b *bench) {

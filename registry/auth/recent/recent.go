@@ -20,6 +20,8 @@ type Answers[K comparable, V any] struct {
 	Now func() time.Time
 	mu  sync.RWMutex
 	got map[K]answer[V]
+	// forgotten counts what was forgotten, so that an answer from before is not kept.
+	forgotten uint64
 }
 
 type answer[V any] struct {
@@ -33,6 +35,7 @@ func (r *Answers[K, V]) Get(key K, ask func() (V, error), keep func(V) bool) (V,
 	now := r.Now()
 	r.mu.RLock()
 	a, ok := r.got[key]
+	forgotten := r.forgotten
 	r.mu.RUnlock()
 	if ok && now.Before(a.until) {
 		return a.value, nil
@@ -43,6 +46,9 @@ func (r *Answers[K, V]) Get(key K, ask func() (V, error), keep func(V) bool) (V,
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.forgotten != forgotten {
+		return v, nil // it may be of before what changed
+	}
 	if r.got == nil || len(r.got) >= maxRecent {
 		r.got = map[K]answer[V]{}
 	}
@@ -54,6 +60,7 @@ func (r *Answers[K, V]) Get(key K, ask func() (V, error), keep func(V) bool) (V,
 func (r *Answers[K, V]) Forget(key K) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.forgotten++
 	delete(r.got, key)
 }
 
@@ -61,5 +68,6 @@ func (r *Answers[K, V]) Forget(key K) {
 func (r *Answers[K, V]) Clear() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.forgotten++
 	r.got = nil
 }

@@ -34,6 +34,14 @@ func TestAnswers(t *testing.T) {
 	if answers.Forget("x"); get("x", true) != 5 {
 		t.Error("what was forgotten is remembered")
 	}
+	late, err := answers.Get("late", func() (int, error) {
+		answers.Forget("late") // what is asked changes while it is asked
+		return 7, nil
+	}, func(int) bool { return true })
+	if err != nil || late != 7 || get("late", true) == 7 {
+		t.Errorf("what was forgotten while it was asked is remembered: %d, %v", late, err)
+	}
+	now, asked = now.Add(recent.Fresh), 5
 	wrong := errors.New("down")
 	if _, err := answers.Get("y", func() (int, error) { return 0, wrong }, func(int) bool { return true }); !errors.Is(err, wrong) {
 		t.Errorf("%v", err)

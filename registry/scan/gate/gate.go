@@ -18,6 +18,7 @@ import (
 	"cove/errdefs"
 	"cove/registry/audit"
 	"cove/registry/auth"
+	"cove/registry/auth/recent"
 	"cove/registry/auth/rights"
 	"cove/registry/db"
 	"cove/registry/metadata"
@@ -93,10 +94,14 @@ const maxExceptions = 5000
 type Gates struct {
 	db    *metadata.DB
 	judge auth.Judge
+	// settings are by project; only those without a gate are remembered.
+	settings recent.Answers[string, Settings]
 }
 
 // New manages the gates in db.
-func New(database *metadata.DB, judge auth.Judge) *Gates { return &Gates{database, judge} }
+func New(database *metadata.DB, judge auth.Judge) *Gates { 
+	return &Gates{db: database, judge: judge, settings: recent.Answers[string, Settings]{Now: time.Now}}
+}
 
 // Of are the settings of a project.
 func (g *Gates) Of(ctx context.Context, by auth.Caller, project string) (Settings, error) {
@@ -134,6 +139,7 @@ func (g *Gates) Set(
 	if err := s.Check(); err != nil {
 		return err
 	}
+	defer g.settings.Forget(project)
 	return g.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		if err := g.judge.Permit(ctx, tx, by, Change, project); err != nil {
 			return err
@@ -315,10 +321,13 @@ func (g *Gates) Insist(ctx context.Context, by auth.Caller, project, vulnerabili
 }
 
 // MayPull refuses, with errdefs.ErrDenied and why, the pull of an image that the gate
-// of its project keeps back. Of an index each image is asked when it is pulled.
+// of its project keeps back. Of an index each image is asked when it is pulled. That a
+// project has no gate is believed for recent.Fresh.
 func (g *Gates) MayPull(ctx context.Context, repo string, desc ocispec.Descriptor) error {
 	project := metadata.ProjectOf(metadata.CanonicalName(repo))
-	s, err := SettingsOf(ctx, g.db.Querier(), project)
+	s, err := g.settings.Get(project,
+		func() (Settings, error) { return SettingsOf(ctx, g.db.Querier(), project) },
+		func(s Settings) bool { return s.From == advisory.None })
 	if err != nil || s.From == advisory.None {
 		return err
 	}

@@ -110,8 +110,21 @@ func TestGate(t *testing.T) {
 				}
 			}
 			expect("no gate", bad)
+			other := gate.New(database, auth.Judge{})
+			if err := other.MayPull(ctx, "team/app", bad); err != nil {
+				t.Errorf("no gate, at another server: %v", err)
+			}
 			set(gate.Settings{From: advisory.High, Unscanned: gate.Allow})
 			expect("worse than allowed", bad, "CVE-1", `project "team"`, "high or worse")
+			for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+				err := other.MayPull(ctx, "team/app", bad)
+				if errors.Is(err, errdefs.ErrDenied) {
+					break
+				}
+				if err != nil || time.Now().After(end) {
+					t.Fatalf("worse than allowed, at another server: %v", err)
+				}
+			}
 			expect("not scanned, allowed", unknown)
 			anonymous := bad
 			anonymous.ArtifactType = "" // as another registry describes it
