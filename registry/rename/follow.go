@@ -90,7 +90,8 @@ func (m *move) everywhere(ctx context.Context) error {
 // regrant has memberships be of other repositories. Who has something there already keeps
 // both.
 func (m *move) regrant(ctx context.Context, project int64, glob, now string) error {
-	_, err := m.tx.Tx.Exec(ctx, `UPDATE memberships SET repositories = $3, matching = $4
+	_, err := m.tx.Tx.Exec(ctx, `UPDATE memberships SET repositories = $3, matching = $4,
+			listed = CASE listed WHEN '' THEN '' ELSE SUBSTR(listed, 1, LENGTH(listed) - LENGTH(repositories)) || $3 END
 		WHERE project_id = $1 AND repositories = $2 AND NOT EXISTS (SELECT 1 FROM memberships o
 			WHERE o.project_id = memberships.project_id AND o.user_id = memberships.user_id
 			AND o.group_id = memberships.group_id AND o.repositories = $3)`,

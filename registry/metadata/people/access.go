@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
+	"strings"
 
 	"cove/registry/db"
 )
@@ -88,12 +90,35 @@ func scanMembership(s db.Scanner) (m Membership, err error) {
 	return m, err
 }
 
+// selectListed has each row of a page look up its account by itself: joined, all accounts
+// of the registry may be read for it.
+const selectListed = `SELECT m.project_id, m.role, COALESCE((SELECT rights FROM custom_roles WHERE name = m.role), m.rights),
+		m.repositories, '', m.user_id, m.group_id,
+		COALESCE((SELECT name FROM users WHERE id = m.user_id), (SELECT name FROM user_groups WHERE id = m.group_id), ''),
+		COALESCE((SELECT kind FROM users WHERE id = m.user_id), 'group'),
+		COALESCE((SELECT admin FROM users WHERE id = m.user_id), 0), m.matching
+	FROM memberships m `
+
 // Members lists the users and groups of a project (0: of the registry) after the
 // one that Cursor of the last gave, at most n, by name.
 func (q Queries) Members(ctx context.Context, projectID int64, last string, n int) ([]Membership, error) {
-	return db.All(ctx, q.Q, scanMembership, selectMemberships+`WHERE m.project_id = $1
-			AND COALESCE(u.kind, 'user') = 'user' AND COALESCE(u.name, g.name) || ' ' || m.repositories > $2
-		ORDER BY COALESCE(u.name, g.name) || ' ' || m.repositories LIMIT $3`, projectID, last, n)
+	page, err := db.All(ctx, q.Q, scanMembership, selectListed+`WHERE m.project_id = $1 AND m.listed > $2
+		ORDER BY m.listed LIMIT $3`, projectID, last, n)
+	if err != nil {
+		return nil, err
+	}
+	// What a server of the version before has written has no place in the order yet.
+	unplaced, err := db.All(ctx, q.Q, scanMembership, selectListed+"WHERE m.project_id = $1 AND m.listed IS NULL", projectID)
+	if err != nil || len(unplaced) == 0 {
+		return page, err
+	}
+	for _, m := range unplaced {
+		if (m.Kind == "user" || m.Kind == "group") && m.Cursor() > last {
+			page = append(page, m)
+		}
+	}
+	slices.SortFunc(page, func(a, b Membership) int { return strings.Compare(a.Cursor(), b.Cursor()) })
+	return page[:min(n, len(page))], nil
 }
 
 // Cursor is where a list goes on after the membership.
@@ -106,12 +131,16 @@ func (q Queries) AccountGrants(ctx context.Context, userID, groupID int64) ([]Me
 }
 
 // SetMembership gives an account or a group what m says, in place of what it had in
-// these repositories.
+// these repositories. Names of accounts and groups never change, so its place in the list
+// does not either.
 func (w Writer) SetMembership(ctx context.Context, m Membership) error {
 	_, err := w.Tx.Exec(ctx, `INSERT INTO memberships
-			(project_id, user_id, group_id, repositories, matching, role, rights) VALUES ($1, $2, $3, $4, $5, $6, $7)
+			(project_id, user_id, group_id, repositories, matching, role, rights, listed)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, COALESCE(
+			(SELECT CASE kind WHEN 'user' THEN name || ' ' || $4 ELSE '' END FROM users WHERE id = $2),
+			(SELECT name || ' ' || $4 FROM user_groups WHERE id = $3), ''))
 		ON CONFLICT (project_id, user_id, group_id, repositories)
-		DO UPDATE SET role = excluded.role, rights = excluded.rights`,
+		DO UPDATE SET role = excluded.role, rights = excluded.rights, listed = excluded.listed`,
 		m.ProjectID, m.UserID, m.GroupID, m.Repositories, m.Matching, m.Role, m.Rights)
 	return db.Unavailable(err)
 }

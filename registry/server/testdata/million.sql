@@ -67,11 +67,13 @@ INSERT INTO repository_usage (repository_id, project_id, held, alone, counted)
 INSERT INTO users (id, name, password_hash, created_at, kind, project_id)
     SELECT 3000000 + i, 'user' || i, 'none', :at, CASE i % 10 WHEN 0 THEN 'robot' ELSE 'user' END,
         CASE i % 10 WHEN 0 THEN 1000000 + i % :p ELSE 0 END FROM generate_series(0, :n / 20) i;
-INSERT INTO memberships (project_id, user_id, role)
-    SELECT 1000000 + i % :p, 3000000 + i, 'developer' FROM generate_series(0, :n / 20) i;
+INSERT INTO memberships (project_id, user_id, role, listed)
+    SELECT 1000000 + i % :p, 3000000 + i, 'developer', CASE i % 10 WHEN 0 THEN '' ELSE 'user' || i || ' *' END
+    FROM generate_series(0, :n / 20) i;
 INSERT INTO user_groups (id, name, created_at) SELECT 4000000 + i, 'group' || i, :at FROM generate_series(0, 999) i;
 INSERT INTO group_users (group_id, user_id) SELECT 4000000 + i % 1000, 3000000 + i FROM generate_series(0, :n / 20) i;
-INSERT INTO memberships (project_id, group_id, role) SELECT 1000000 + i % :p, 4000000 + i, 'guest' FROM generate_series(0, 999) i;
+INSERT INTO memberships (project_id, group_id, role, listed)
+    SELECT 1000000 + i % :p, 4000000 + i, 'guest', 'group' || i || ' *' FROM generate_series(0, 999) i;
 INSERT INTO sessions (id, user_id, epoch, address, agent, created_at, seen_at, expires_at)
     SELECT 'session' || i, 3000000 + i, 1, '192.0.2.1', 'a browser', :at, :at, :at + 1000000000000000 FROM generate_series(0, :n / 20) i;
 INSERT INTO access_tokens (id, user_id, name, hash, rights, created_at)
