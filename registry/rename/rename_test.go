@@ -396,6 +396,12 @@ func TestRulesFollow(t *testing.T) {
 		if s.must(err); !slices.ContainsFunc(st.Grants, func(g metadata.Grant) bool { return g.Repositories == "web" }) {
 			t.Errorf("rights %+v", st.Grants)
 		}
+		team, err := s.db.Project(ctx, "team")
+		s.must(err)
+		listed, err := s.db.Members(ctx, team.ID, "ann app", 10)
+		if s.must(err); len(listed) != 1 || listed[0].Cursor() != "ann web" {
+			t.Errorf("members behind the former name %+v", listed)
+		}
 		_, err = s.Project(ctx, operator, rename.Request{From: "team", To: "crew"})
 		s.must(err)
 		all, err := s.db.Access(ctx, userID(s, "ann"))
