@@ -100,9 +100,10 @@ func TestQueriesUseIndexes(t *testing.T) {
 	}
 }
 
-// TestTagsOfAnArtifact are found by the artifact, in whichever order they are asked for: the
-// index of names, which has the order, leads through all tags of a repository.
-func TestTagsOfAnArtifact(t *testing.T) {
+// TestWhatNamesAnArtifact finds its tags, and the manifests that need it, by the artifact, in
+// whichever order they are asked for: the index of names, which has the order, leads through
+// all tags of a repository, and that of manifests through all that it has.
+func TestWhatNamesAnArtifact(t *testing.T) {
 	t.Parallel()
 	m, err := Open(t.Context(), Config{DSN: filepath.Join(t.TempDir(), "plan.db")})
 	if err != nil {
@@ -113,6 +114,11 @@ func TestTagsOfAnArtifact(t *testing.T) {
 		"SELECT name FROM tags WHERE repository_id = $1 AND digest = $2 ORDER BY name LIMIT $3",
 		`SELECT t.name FROM repositories r JOIN tags t ON t.repository_id = r.id AND t.digest = $2
 			WHERE r.name = $1 ORDER BY t.name LIMIT $3`,
+		`SELECT f.manifest FROM repositories r
+			JOIN manifest_refs f ON f.repository_id = r.id AND f.digest = $2 AND f.is_manifest = 1
+			WHERE r.name = $1 ORDER BY f.manifest LIMIT $3`,
+		`SELECT f.manifest FROM repositories r JOIN manifest_refs f ON f.repository_id = r.id AND f.digest = $2
+			WHERE r.name = $1 ORDER BY f.manifest LIMIT $3`,
 	} {
 		if steps := strings.Join(explain(t, m, stmt), "\n"); !strings.Contains(steps, "(repository_id=? AND digest=?)") {
 			t.Errorf("%s\n%s", stmt, steps)
