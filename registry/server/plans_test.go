@@ -95,17 +95,13 @@ func fillMillion(t *testing.T, dsn string, n int) map[string]int64 {
 	}
 	defer pool.Close()
 	pool.SetMaxOpenConns(1)
-	at := time.Now().Add(-time.Duration(n) * time.Second)
-	values := strings.NewReplacer(":n", fmt.Sprint(n), ":p", fmt.Sprint(max(20, n/5000)), ":r", fmt.Sprint(max(100, n/500)),
-		":at", fmt.Sprint(at.UnixMicro()), ":id", fmt.Sprint(db.IDAt(at)))
-	text := regexp.MustCompile(`(?m)--.*$`).ReplaceAllString(millionSQL, "")
-	for stmt := range strings.SplitSeq(text, ";\n") {
+	for _, stmt := range millionStatements(millionSQL, n) {
 		begun := time.Now()
-		if _, err := pool.ExecContext(t.Context(), values.Replace(stmt)); err != nil {
+		if _, err := pool.ExecContext(t.Context(), stmt); err != nil {
 			t.Fatalf("%s: %v", stmt, err)
 		}
 		if took := time.Since(begun); took > 300*time.Millisecond {
-			t.Logf("%v: %.60s", took.Round(time.Millisecond), strings.TrimSpace(stmt))
+			t.Logf("%v: %.60s", took.Round(time.Millisecond), stmt)
 		}
 	}
 	large := map[string]int64{}
@@ -126,6 +122,20 @@ func fillMillion(t *testing.T, dsn string, n int) map[string]int64 {
 		t.Fatal(large, rows.Err())
 	}
 	return large
+}
+
+// millionStatements are the statements of a script, for n artifacts.
+func millionStatements(script string, n int) (all []string) {
+	at := time.Now().Add(-time.Duration(n) * time.Second)
+	values := strings.NewReplacer(":n", fmt.Sprint(n), ":p", fmt.Sprint(max(20, n/5000)), ":r", fmt.Sprint(max(100, n/500)),
+		":at", fmt.Sprint(at.UnixMicro()), ":id", fmt.Sprint(db.IDAt(at)))
+	text := regexp.MustCompile(`(?m)--.*$`).ReplaceAllString(script, "")
+	for stmt := range strings.SplitSeq(text, ";\n") {
+		if stmt = strings.TrimSpace(values.Replace(stmt)); stmt != "" {
+			all = append(all, stmt)
+		}
+	}
+	return all
 }
 
 // everything asks the server for all that it answers, and for its work in the background,

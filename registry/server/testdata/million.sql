@@ -8,13 +8,13 @@ SET work_mem = '256MB';
 INSERT INTO projects (id, name, public, created_at, sparse, number)
     SELECT 1000000 + i, 'p' || i, i % 2, :at, 0, 100000 + i FROM generate_series(0, :p - 1) i;
 INSERT INTO repositories (id, project_id, name, created_at)
-    SELECT 2000000 + i, 1000000 + i % :p, 'p' || i % :p || '/app' || i, :at FROM generate_series(0, :r - 1) i;
+    SELECT 2000000 + i, 1000000 + i % :p, 'p' || (i % :p) || '/app' || i, :at FROM generate_series(0, :r - 1) i;
 -- Every tenth artifact is in one repository; every twentieth is a list of software of one of its neighbours.
 CREATE TEMPORARY TABLE made AS
     SELECT k, CASE k % 10 WHEN 0 THEN 2000000 ELSE 2000000 + k % :r END AS repository,
         'sha256:' || encode(sha256(('m' || k)::bytea), 'hex') AS manifest,
         'sha256:' || encode(sha256(('c' || k)::bytea), 'hex') AS config,
-        'sha256:' || encode(sha256(('l' || k / 5)::bytea), 'hex') AS layer,
+        'sha256:' || encode(sha256(('l' || (k / 5))::bytea), 'hex') AS layer,
         CASE WHEN k % 20 = 1 AND k > :r THEN 'sha256:' || encode(sha256(('m' || (k - :r))::bytea), 'hex') ELSE '' END AS subject
     FROM generate_series(1, CAST(:n AS bigint)) k;
 INSERT INTO blobs (digest, size, created_at) SELECT manifest, 700, :at FROM made;
@@ -25,22 +25,22 @@ INSERT INTO repository_blobs (repository_id, digest, leased_until)
 INSERT INTO manifests (repository_id, digest, media_type, size, artifact_type, subject, annotations, pushed_at, pushed_by)
     SELECT repository, manifest, 'application/vnd.oci.image.manifest.v1+json', 700,
         CASE subject WHEN '' THEN 'application/vnd.oci.image.config.v1+json' ELSE 'application/vnd.example.sbom' END, subject, '',
-        :at + k * 1000000, 'user' || k % 5000 FROM made;
+        :at + k * 1000000, 'user' || (k % 5000) FROM made;
 INSERT INTO manifest_refs (repository_id, manifest, digest, is_manifest)
     SELECT repository, manifest, config, 0 FROM made UNION ALL SELECT repository, manifest, layer, 0 FROM made;
 INSERT INTO tags (repository_id, name, digest, updated_at, updated_by)
-    SELECT repository, 'v' || k, manifest, :at + k * 1000000, 'user' || k % 5000 FROM made WHERE subject = '';
+    SELECT repository, 'v' || k, manifest, :at + k * 1000000, 'user' || (k % 5000) FROM made WHERE subject = '';
 INSERT INTO tag_history (id, repository_id, name, digest, previous, actor, at)
-    SELECT :id + (k * 1000000 << 11), repository, 'v' || k, manifest, '', 'user' || k % 5000, :at + k * 1000000
+    SELECT :id + (k * 1000000 << 11), repository, 'v' || k, manifest, '', 'user' || (k % 5000), :at + k * 1000000
     FROM made WHERE subject = '';
 INSERT INTO manifest_pulls (repository_id, digest, pulled_at, pulled_by)
-    SELECT repository, manifest, :at + k * 1000000, 'user' || k % 5000 FROM made WHERE k % 2 = 0;
+    SELECT repository, manifest, :at + k * 1000000, 'user' || (k % 5000) FROM made WHERE k % 2 = 0;
 INSERT INTO deleted_manifests (repository_id, digest, media_type, size, tags, deleted_at, deleted_by)
     SELECT repository, 'sha256:' || encode(sha256(('d' || k)::bytea), 'hex'), 'application/vnd.oci.image.manifest.v1+json', 700,
         'old' || k, :at + k * 1000000, 'admin' FROM made WHERE k % 5 = 0;
 INSERT INTO gc_queue (repository_id, digest, due_at) SELECT repository, config, :at + 1000000000000000 FROM made WHERE k % 50 = 0;
 INSERT INTO uploads (id, repository_id, started_by, expires_at)
-    SELECT 'upload-' || k, repository, 'user' || k % 5000, :at + 1000000000000000 FROM made WHERE k % 100 = 0;
+    SELECT 'upload-' || k, repository, 'user' || (k % 5000), :at + 1000000000000000 FROM made WHERE k % 100 = 0;
 -- What each project and repository holds, as pushes count it.
 INSERT INTO project_blobs (project_id, digest, size, members, needs, counted)
     SELECT x.project_id, x.digest, b.size, SUM(x.members), SUM(x.needs), CASE WHEN SUM(x.needs) > 0 THEN 1 ELSE 0 END
@@ -79,11 +79,12 @@ INSERT INTO sessions (id, user_id, epoch, address, agent, created_at, seen_at, e
 INSERT INTO access_tokens (id, user_id, name, hash, rights, created_at)
     SELECT 5000000 + i, 3000000 + i, 'token', 'hash' || i, 'pull', :at FROM generate_series(0, :n / 20) i;
 INSERT INTO audit (id, at, actor, action, object)
-    SELECT :id + (k * 1000000 << 11), :at + k * 1000000, 'user' || k % 5000,
-        (ARRAY['manifest.push', 'tag.delete', 'user.login', 'manifest.delete'])[1 + k % 4], 'p' || k % :p || '/app' || k % :r || ':v' || k FROM made;
+    SELECT :id + (k * 1000000 << 11), :at + k * 1000000, 'user' || (k % 5000),
+        CASE k % 4 WHEN 0 THEN 'manifest.push' WHEN 1 THEN 'tag.delete' WHEN 2 THEN 'user.login' ELSE 'manifest.delete' END,
+        'p' || (k % :p) || '/app' || (k % :r) || ':v' || k FROM made;
 INSERT INTO activity (id, at, actor, action, object)
-    SELECT :id + (k * 1000000 << 11), :at + k * 1000000, 'user' || k % 5000, 'manifest.pull',
-        'p' || k % :p || '/app' || k % :r || ':v' || k FROM made;
+    SELECT :id + (k * 1000000 << 11), :at + k * 1000000, 'user' || (k % 5000), 'manifest.pull',
+        'p' || (k % :p) || '/app' || (k % :r) || ':v' || k FROM made;
 INSERT INTO labels (id, project_id, name, created_at, changed_at)
     SELECT 6000000 + i, CASE WHEN i < 20 THEN 0 ELSE 1000000 + i % :p END, 'label' || i, :at, :at FROM generate_series(0, 999) i;
 INSERT INTO artifact_labels (repository_id, digest, label_id)
@@ -103,7 +104,8 @@ INSERT INTO scan_listed (repository_id, digest, project_id, critical, high, medi
 INSERT INTO scan_packages (id, ecosystem, type, name, version, source, source_version, seen_at)
     SELECT i, 'npm', 'npm', 'package-' || i, '1.0', '', '', :at FROM generate_series(1, :n / 20) i;
 INSERT INTO scan_findings (package_id, vulnerability, severity)
-    SELECT i, 'CVE-2026-' || (i * 7) % 20000, i % 6 FROM generate_series(1, :n / 20) i;
+    SELECT i, 'CVE-2026-' || ((i * 7) % 20000), i % 6 FROM generate_series(1, :n / 20) i;
 INSERT INTO scan_known (vulnerability, severity) SELECT vulnerability, MAX(severity) FROM scan_findings GROUP BY vulnerability;
-DROP TABLE made, held;
+DROP TABLE made;
+DROP TABLE held;
 ANALYZE;
