@@ -195,7 +195,7 @@ soak: deps-test deps-soak $(COSIGN) $(SYFT) $(GRYPE) $(GRYPEDB) $(TRIVY) ## what
 	$(GO) test ./registry/store -run TestGarbageCollectionLosesNothing -count=1 -v -timeout 120m -args -schedules=20000 -schedules-for=60m
 # A blob of a hundred gibibytes, through a registry whose bucket keeps nothing.
 	$(GO) test ./internal/cli/registrycmd -run TestStreamedBlob -count=1 -v -timeout 120m -args -streamed-blob=107374182400
-# The plans of PostgreSQL with a million artifacts.
+# The plans of both databases with a million artifacts.
 	$(GO) test ./registry/server -run 'TestPlansAtSize$$|TestPlansAtSizeOnSQLite' -count=1 -v -timeout 90m -args -plan-artifacts=1000000
 # A hundred thousand questions of the protocol, beside a model that knows each answer.
 	$(GO) test ./registry/server -run TestAPIAgainstAModel -count=1 -v -timeout 60m -args -model-steps=100000

@@ -99,7 +99,7 @@ type Gates struct {
 }
 
 // New manages the gates in db.
-func New(database *metadata.DB, judge auth.Judge) *Gates { 
+func New(database *metadata.DB, judge auth.Judge) *Gates {
 	return &Gates{db: database, judge: judge, settings: recent.Answers[string, Settings]{Now: time.Now}}
 }
 
