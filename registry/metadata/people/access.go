@@ -92,8 +92,8 @@ func scanMembership(s db.Scanner) (m Membership, err error) {
 
 // selectListed has each row of a page look up its account by itself: joined, all accounts
 // of the registry may be read for it.
-const selectListed = `SELECT m.project_id, m.role, COALESCE((SELECT rights FROM custom_roles WHERE name = m.role), m.rights),
-		m.repositories, '', m.user_id, m.group_id,
+const selectListed = `SELECT m.project_id, m.role,
+		COALESCE((SELECT rights FROM custom_roles WHERE name = m.role), m.rights), m.repositories, '', m.user_id, m.group_id,
 		COALESCE((SELECT name FROM users WHERE id = m.user_id), (SELECT name FROM user_groups WHERE id = m.group_id), ''),
 		COALESCE((SELECT kind FROM users WHERE id = m.user_id), 'group'),
 		COALESCE((SELECT admin FROM users WHERE id = m.user_id), 0), m.matching
@@ -108,7 +108,8 @@ func (q Queries) Members(ctx context.Context, projectID int64, last string, n in
 		return nil, err
 	}
 	// What a server of the version before has written has no place in the order yet.
-	unplaced, err := db.All(ctx, q.Q, scanMembership, selectListed+"WHERE m.project_id = $1 AND m.listed IS NULL", projectID)
+	unplaced, err := db.All(ctx, q.Q, scanMembership,
+		selectListed+"WHERE m.project_id = $1 AND m.listed IS NULL", projectID)
 	if err != nil || len(unplaced) == 0 {
 		return page, err
 	}
