@@ -93,8 +93,10 @@ func scanMembership(s db.Scanner) (m Membership, err error) {
 // selectListed has each row of a page look up its account by itself: joined, all accounts
 // of the registry may be read for it.
 const selectListed = `SELECT m.project_id, m.role,
-		COALESCE((SELECT rights FROM custom_roles WHERE name = m.role), m.rights), m.repositories, '', m.user_id, m.group_id,
-		COALESCE((SELECT name FROM users WHERE id = m.user_id), (SELECT name FROM user_groups WHERE id = m.group_id), ''),
+		COALESCE((SELECT rights FROM custom_roles WHERE name = m.role), m.rights), m.repositories, '',
+		m.user_id, m.group_id,
+		COALESCE((SELECT name FROM users WHERE id = m.user_id),
+			(SELECT name FROM user_groups WHERE id = m.group_id), ''),
 		COALESCE((SELECT kind FROM users WHERE id = m.user_id), 'group'),
 		COALESCE((SELECT admin FROM users WHERE id = m.user_id), 0), m.matching
 	FROM memberships m `
