@@ -74,6 +74,8 @@ var lines = map[string]string{
 	"DELETE /api/v1/users/{user}/tokens/{token}":                                     "token.remove",
 	"POST /api/v1/jobs/{job}/stop":                                                   "job.stop",
 	"POST /api/v1/jobs/{job}/retry":                                                  "job.retry",
+	"POST /api/v1/queues/{kind}/pause":                                               "job.pause",
+	"POST /api/v1/queues/{kind}/resume":                                              "job.resume",
 	"POST /api/v1/restore/{repository...}":                                           "manifest.push tag.set",
 	"PUT /api/v1/descriptions/{repository...}":                                       "repository.describe",
 	"DELETE /api/v1/repositories/{repository...}":                                    "manifest.delete",

@@ -54,6 +54,35 @@ func (c *client) jobState(id string) (state string) {
 	return state
 }
 
+// queues pauses a kind and resumes it.
+func (c *client) queues() {
+	stand := func() (found string) {
+		var q struct {
+			Items []struct{ Kind, PausedBy string }
+		}
+		if err := json.Unmarshal(c.send(call{id: "listQueues"}, 200).body, &q); err != nil {
+			c.t.Fatal(err)
+		}
+		for _, q := range q.Items {
+			if q.PausedBy != "" {
+				found += q.Kind + " by " + q.PausedBy
+			}
+		}
+		return found
+	}
+	kind := map[string]string{"kind": "audit-retention"}
+	c.send(call{id: "pauseQueue", params: kind}, 204)
+	if got := stand(); got != "audit-retention by admin" {
+		c.t.Errorf("paused are %q", got)
+	}
+	held := c.add(jobs.New{Kind: "audit-retention"})
+	c.send(call{id: "resumeQueue", params: kind}, 204)
+	if state := c.jobState(held); state != "done" || stand() != "" {
+		c.t.Errorf("after the resume a job is %s, and paused are %q", state, stand())
+	}
+	c.send(call{id: "pauseQueue", params: map[string]string{"kind": "absent"}}, 404)
+}
+
 func (c *client) jobs() {
 	id := c.add(jobs.New{Kind: "audit-retention", By: auth.Operator().Name})
 	if got := c.jobState(id); got != "done" {
@@ -90,6 +119,7 @@ func (c *client) jobs() {
 	if err := json.Unmarshal(c.send(call{id: "listSchedules"}, 200).body, &all); err != nil || len(all.Items) == 0 || all.Items[0].Zone != "UTC" {
 		c.t.Errorf("schedules %+v %v", all, err)
 	}
+	c.queues()
 }
 
 // tags moves tags, keeps them by a rule, and brings back what was deleted.

@@ -7,12 +7,14 @@ import (
 	"log/slog"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"cove/errdefs"
+	"cove/registry/audit"
 	"cove/registry/auth"
 	"cove/registry/jobs"
 	"cove/registry/metadata"
@@ -40,6 +42,7 @@ func TestJobs(t *testing.T) {
 			testSchedulesAddJobs,
 			testTheTableIsBounded,
 			testOnlyAdministratorsManageJobs,
+			testKindsArePaused,
 		} {
 			t.Run(name(test), func(t *testing.T) {
 				t.Parallel()
@@ -325,9 +328,63 @@ func testOnlyAdministratorsManageJobs(b bench) {
 	ada := auth.Caller{UserID: 1, Name: "ada"}
 	_, _, err := b.Page(b.Context(), ada, jobs.Query{N: 1})
 	_, again := b.Retry(b.Context(), ada, 1)
-	for _, err := range []error{err, again, b.Stop(b.Context(), ada, 1)} {
+	_, queues := b.Queues(b.Context(), ada)
+	for _, err := range []error{
+		err, again, b.Stop(b.Context(), ada, 1), queues, b.Pause(b.Context(), ada, "x"), b.Resume(b.Context(), ada, "x"),
+	} {
 		if !errors.Is(err, errdefs.ErrDenied) {
 			b.Errorf("not refused: %v", err)
 		}
+	}
+}
+
+// testKindsArePaused: no job of a kind that is paused begins, whoever adds it, what runs goes
+// on, and other kinds do too; all of it waits for the resume.
+func testKindsArePaused(b bench) {
+	began := make(chan int64, 4)
+	b.Know("wait", "sum")
+	b.Know("sum")
+	running, _ := b.add(jobs.New{Kind: "wait", Subject: "runs"})
+	b.run(blocked(began), jobs.Kind{Name: "sum", Run: func(context.Context, *jobs.Work) (string, error) { return "3", nil }})
+	<-began
+	for range 2 { // the second changes nothing, and is not noted
+		if err := b.Pause(b.Context(), auth.Operator(), "wait"); err != nil {
+			b.Fatal(err)
+		}
+	}
+	held, _ := b.add(jobs.New{Kind: "wait", Subject: "waits"})
+	other, _ := b.add(jobs.New{Kind: "sum", Subject: "s"})
+	b.until(other, jobs.Done)
+	time.Sleep(2 * time.Second) // several steps of the runner
+	b.until(held, jobs.Waiting)
+	if j := b.until(running, jobs.Running); j.Stopping {
+		b.Errorf("what ran was stopped: %+v", j)
+	}
+	if _, err := b.Await(b.Context(), held); !errors.Is(err, errdefs.ErrUnavailable) || !strings.Contains(err.Error(), "paused") {
+		b.Errorf("who waits for it hears %v", err)
+	}
+	queues, err := b.Queues(b.Context(), auth.Operator())
+	if err != nil || len(queues) != 2 || queues[0].Kind != "sum" || queues[0].Paused() || queues[0].Waiting != 0 {
+		b.Fatalf("%+v %v", queues, err)
+	}
+	if q := queues[1]; q.Waiting != 1 || q.Running != 1 || !q.Paused() || q.PausedBy != auth.Operator().Name || q.Oldest.IsZero() {
+		b.Errorf("%+v", q)
+	}
+	if err := b.Resume(b.Context(), auth.Operator(), "wait"); err != nil {
+		b.Fatal(err)
+	}
+	b.until(held, jobs.Running)
+	if err := b.Pause(b.Context(), auth.Operator(), "wiat"); !errors.Is(err, errdefs.ErrNotFound) || !strings.Contains(err.Error(), "sum, wait") {
+		b.Errorf("a kind that there is not: %v", err)
+	}
+	lines, _, err := audit.New(b.db, auth.Judge{}).Page(b.Context(), auth.Operator(), audit.Query{Object: "wait", N: 10})
+	var noted []string
+	for _, l := range lines {
+		if l.Object == "wait" {
+			noted = append(noted, l.Action)
+		}
+	}
+	if err != nil || !slices.Equal(noted, []string{"job.resume", "job.pause"}) {
+		b.Errorf("noted: %v %v", noted, err)
 	}
 }

@@ -252,13 +252,26 @@ func (r *Runner) take(ctx context.Context) error {
 	if err != nil || !due {
 		return err
 	}
+	held, err := paused(ctx, r.db.Querier())
+	if err != nil {
+		return err
+	}
 	for _, kind := range r.kinds {
 		room := max(kind.Limit, 1) - r.count(kind.Name)
-		if room <= 0 {
+		if room <= 0 || held[kind.Name] {
+			continue
+		}
+		// What waits of a kind that is paused must not have each step write for all others.
+		due, err := r.found(ctx, "SELECT 1 FROM jobs WHERE kind = $1 AND ended_at = 0 AND due_at <= $2 LIMIT 1", kind.Name,
+			db.Micros(r.db.Now()))
+		if err != nil {
+			return err
+		}
+		if !due {
 			continue
 		}
 		var taken []Job
-		err := r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) (err error) {
+		err = r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) (err error) {
 			taken, err = r.claim(ctx, tx, kind, room)
 			return err
 		})

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"strconv"
@@ -19,10 +20,11 @@ import (
 type Jobs struct {
 	db    *metadata.DB
 	judge auth.Judge
+	kinds []string // that there are, by name
 }
 
 // NewJobs looks after the jobs of db.
-func NewJobs(database *metadata.DB, judge auth.Judge) *Jobs { return &Jobs{database, judge} }
+func NewJobs(database *metadata.DB, judge auth.Judge) *Jobs { return &Jobs{db: database, judge: judge} }
 
 func (s *Jobs) permit(ctx context.Context, by auth.Caller) error {
 	return s.judge.Permit(ctx, s.db, by, auth.ManageJobs, "")
@@ -228,6 +230,10 @@ func (s *Jobs) Await(ctx context.Context, id int64) (note string, err error) {
 			return "", errdefs.Errorf(errdefs.ErrConflict, "%s", j.Error)
 		case j.State == Waiting:
 			left -= pause
+			if held, err := paused(ctx, s.db.Querier()); err != nil || held[j.Kind] {
+				return "", cmp.Or(err, errdefs.Errorf(errdefs.ErrUnavailable,
+					"jobs of the kind %q are paused; it is done when they are resumed (job %d)", j.Kind, id))
+			}
 		}
 		select {
 		case <-time.After(pause):

@@ -14,6 +14,10 @@ import (
 // room for those to come.
 const auditRetention = "audit-retention"
 
+// ProxyEviction is the kind of the job that removes what nobody pulls through proxies any
+// more. It and garbage.JobKind are done by the server itself.
+const ProxyEviction = "proxy-eviction"
+
 // Kinds are what a server does apart from requests, for its runner.
 func (p *Policies) Kinds() []jobs.Kind {
 	kinds := []jobs.Kind{

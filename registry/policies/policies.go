@@ -94,7 +94,7 @@ func New(cfg Config) *Policies {
 	if cfg.Bin != nil {
 		served = cfg.Bin.Registry
 	}
-	return &Policies{
+	p := &Policies{
 		db: cfg.DB, auditKeep: cfg.AuditKeep,
 		Describe:  describe.New(cfg.DB, cfg.Judge),
 		Jobs:      jobs.NewJobs(cfg.DB, cfg.Judge),
@@ -123,6 +123,11 @@ func New(cfg Config) *Policies {
 			Log: cfg.Log,
 		}),
 	}
+	p.Jobs.Know(garbage.JobKind, ProxyEviction)
+	for _, kind := range p.Kinds() {
+		p.Jobs.Know(kind.Name)
+	}
+	return p
 }
 
 // Guards are what is asked before anything is pulled. Each refuses with

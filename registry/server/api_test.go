@@ -33,6 +33,9 @@ func policyOfAPI() []Route {
 		{"GET", "/api/v1/jobs/{job}", auth.ManageJobs, "jobs", nil},
 		{"POST", "/api/v1/jobs/{job}/stop", auth.ManageJobs, "jobs", nil},
 		{"POST", "/api/v1/jobs/{job}/retry", auth.ManageJobs, "jobs", nil},
+		{"GET", "/api/v1/queues", auth.ManageJobs, "jobs", nil},
+		{"POST", "/api/v1/queues/{kind}/pause", auth.ManageJobs, "jobs", nil},
+		{"POST", "/api/v1/queues/{kind}/resume", auth.ManageJobs, "jobs", nil},
 		{"GET", "/api/v1/schedules", auth.ManageJobs, "jobs", nil},
 		{"GET", "/api/v1/proxies", auth.ManageRegistries, "registries", nil},
 		{"PUT", "/api/v1/proxies/{project}", auth.ManageRegistries, "registries", nil},
@@ -207,7 +210,7 @@ func isAPI(rt Route) bool { return strings.HasPrefix(rt.Path, "/api/") }
 func (s *Server) call(rt Route, project, who, token string) *httptest.ResponseRecorder {
 	path := strings.NewReplacer("{project}", project, "{repository...}", project+"/app", "{user}", "absent", "{group}", "absent", "{role}", "absent",
 		"{robot}", "absent", "{token}", "absent",
-		"{artifact...}", project+"/app@"+absentDigest, "{job}", "1", "{rule}", "1", "{webhook}", "1", "{delivery}", "1").Replace(rt.Path)
+		"{artifact...}", project+"/app@"+absentDigest, "{job}", "1", "{kind}", "webhook", "{rule}", "1", "{webhook}", "1", "{delivery}", "1").Replace(rt.Path)
 	r := httptest.NewRequest(rt.Method, "http://registry.test"+path, strings.NewReader(`{"no such field": 1}`))
 	r.Header.Set("Content-Type", "application/json")
 	switch {

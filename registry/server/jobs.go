@@ -18,10 +18,6 @@ import (
 	"cove/registry/store"
 )
 
-// proxyEviction is the kind of the job that removes what nobody pulls through
-// proxies any more.
-const proxyEviction = "proxy-eviction"
-
 // kinds are all that a server does apart from requests.
 func (s *Server) kinds() []jobs.Kind {
 	return append(s.policies.Kinds(), jobs.Kind{
@@ -34,7 +30,7 @@ func (s *Server) kinds() []jobs.Kind {
 				units.HumanSize(float64(got.Bytes)), got.Memberships, got.Uploads), err
 		},
 	}, jobs.Kind{
-		Name: proxyEviction, Run: func(ctx context.Context, _ *jobs.Work) (string, error) {
+		Name: policies.ProxyEviction, Run: func(ctx context.Context, _ *jobs.Work) (string, error) {
 			n, err := s.upstream.Evict(ctx, s.registry)
 			return fmt.Sprintf("removed %d tags and manifests", n), err
 		},
@@ -43,7 +39,7 @@ func (s *Server) kinds() []jobs.Kind {
 
 // schedules are those that the server itself has.
 func schedules() []jobs.Schedule {
-	return append(policies.Schedules(), jobs.Schedule{Kind: proxyEviction, Cron: "17 * * * *"})
+	return append(policies.Schedules(), jobs.Schedule{Kind: policies.ProxyEviction, Cron: "17 * * * *"})
 }
 
 // policyConfig is what the services over policies need in a server.

@@ -112,6 +112,8 @@ func policyOfPages() []Route {
 		{"GET", "/live/jobs/{job}", auth.ManageJobs, "jobs", nil},
 		{"POST", "/jobs/{job}/stop", auth.ManageJobs, "jobs", nil},
 		{"POST", "/jobs/{job}/retry", auth.ManageJobs, "jobs", nil},
+		{"POST", "/queues/{kind}/pause", auth.ManageJobs, "jobs", nil},
+		{"POST", "/queues/{kind}/resume", auth.ManageJobs, "jobs", nil},
 		{"GET", "/replication", auth.ManageRegistries, "registries", nil},
 		{"GET", "/live/replication", auth.ManageRegistries, "registries", nil},
 		{"POST", "/replication/endpoints", auth.ManageRegistries, "registries", nil},
@@ -250,7 +252,7 @@ func outcome(w *httptest.ResponseRecorder, rt Route) string {
 func (s *Server) visit(t *testing.T, rt Route, project, who string) *httptest.ResponseRecorder {
 	t.Helper()
 	path := strings.NewReplacer("{$}", "", "{project}", project, "{repository...}", project+"/app", "{user}", "absent", "{robot}", "absent",
-		"{artifact...}", project+"/app@"+absentDigest, "{file}", "absent.css", "{job}", "1", "{rule}", "1", "{webhook}", "1", "{delivery}", "1").Replace(rt.Path)
+		"{artifact...}", project+"/app@"+absentDigest, "{file}", "absent.css", "{job}", "1", "{kind}", "webhook", "{rule}", "1", "{webhook}", "1", "{delivery}", "1").Replace(rt.Path)
 	guard, err := session.NewGuard("")
 	if err != nil {
 		t.Fatal(err)

@@ -207,7 +207,7 @@ func (r *reporter) protocol(t *testing.T, round int) (asked int) {
 func (r *reporter) pagesAndAPI(t *testing.T) (asked int) {
 	t.Helper()
 	fill := strings.NewReplacer("{$}", "", "{project}", "p0", "{repository...}", "p0/app0", "{artifact...}", "p0/app0:moved", "{user}", "user1",
-		"{robot}", "user10", "{group}", "group1", "{role}", "absent", "{token}", "token", "{file}", "absent.css", "{job}", "1", "{rule}", "1",
+		"{robot}", "user10", "{group}", "group1", "{role}", "absent", "{token}", "token", "{file}", "absent.css", "{job}", "1", "{kind}", "webhook", "{rule}", "1",
 		"{webhook}", "1", "{delivery}", "1")
 	for _, rt := range append(policyOfAPI(), policyOfPages()...) {
 		if rt.Method != "GET" || strings.HasPrefix(rt.Path, "/sign-in/oidc") {

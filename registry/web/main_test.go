@@ -43,6 +43,8 @@ var lines = map[string]string{
 	"POST /labels/restore":                                                    "label.restore",
 	"POST /jobs/{job}/stop":                                                   "job.stop",
 	"POST /jobs/{job}/retry":                                                  "job.retry",
+	"POST /queues/{kind}/pause":                                               "job.pause",
+	"POST /queues/{kind}/resume":                                              "job.resume",
 	"POST /replication/endpoints":                                             "endpoint.create endpoint.set",
 	"POST /replication/endpoints/test":                                        "- it asks somebody else, and changes nothing",
 	"POST /replication/endpoints/remove":                                      "endpoint.remove",

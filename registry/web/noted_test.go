@@ -103,6 +103,8 @@ func (f forms) stops() {
 		return err
 	})
 	form(f.T, f.Visitor, job, job+"/stop", nil)
+	form(f.T, f.Visitor, "/jobs", "/queues/webhook/pause", nil)
+	form(f.T, f.Visitor, "/jobs", "/queues/webhook/resume", nil)
 	nobody := silent(f.T)
 	f.API(f.T, "POST", "/endpoints", `{"name":"far","address":"`+nobody+`"}`, 201)
 	f.API(f.T, "POST", "/replication/rules", `{"name":"copies","endpoint":"far","direction":"push","repositories":"team/**"}`, 201)

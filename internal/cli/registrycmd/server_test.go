@@ -130,7 +130,7 @@ var everywhere = []string{
 	"scan allow add CVE-2024-2 --all-projects", "scan allow list --all-projects --format json", "scan allow rm CVE-2024-1 --project team",
 	"scan allow list", "scan allow rm CVE-2024-1 --project absent",
 	"job ls --kind webhook", "job ls --state odd", "job ls --project absent --format json", "job show 7", "job show first", "job stop 7",
-	"job retry 7", "job schedules", "job ls -n 0",
+	"job retry 7", "job schedules", "job ls -n 0", "job queues", "job pause absent", "job pause webhook", "job resume webhook", "job pause",
 	"<PEM>sign key add team - --name release", "<PEM>sign key add team - --name again", "<nothing>sign key add team - --name x",
 	"sign key ls team", "sign key ls team --format json", "sign policy set team --required", "sign policy show team absent",
 	"sign policy show team --format json", "sign list team/app:v1", "sign ls team/app:v1 --format json", "sign list team/app",

@@ -30,6 +30,12 @@ func TestJobCommands(t *testing.T) {
 		{"there is no job 12", 1, []string{"job", "retry", "12"}},
 		{"is no job", 125, []string{"job", "show", "first"}},
 		{"ask for at least one", 125, []string{"job", "ls", "-n", "0"}},
+		{"", 0, []string{"job", "pause", "webhook", "scan"}},
+		{"webhook,true", 0, []string{"job", "queues", "--format", "{{.Kind}},{{.Paused}}"}},
+		{"", 0, []string{"job", "resume", "webhook", "scan"}},
+		{"webhook,false", 0, []string{"job", "queues", "--format", "{{.Kind}},{{.Paused}}"}},
+		{"DUE SINCE", 0, []string{"job", "queues"}},
+		{"there is no kind of jobs", 1, []string{"job", "pause", "hooks"}},
 	} {
 		out, errs, code := here(t, "", append(step.args, "--root", p.root)...)
 		if code != step.code || !strings.Contains(out+errs, step.want) {

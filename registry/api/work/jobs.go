@@ -57,6 +57,22 @@ type Schedules struct {
 	Items []Schedule `json:"items"`
 }
 
+// Queue is how the work of one kind stands.
+type Queue struct {
+	Kind     string     `json:"kind"`
+	Waiting  int64      `json:"waiting"`
+	Running  int64      `json:"running"`
+	Oldest   *time.Time `json:"oldest,omitempty"` // when the job that has been due longest was to begin
+	Paused   bool       `json:"paused"`
+	PausedAt *time.Time `json:"pausedAt,omitempty"`
+	PausedBy string     `json:"pausedBy,omitempty"`
+}
+
+// Queues are all of them, by kind.
+type Queues struct {
+	Items []Queue `json:"items"`
+}
+
 func id(n int64) string { return strconv.FormatInt(n, 10) }
 
 // Numbered is an id of the path or of a query; 0 for "".
@@ -103,6 +119,22 @@ func (w *Work) jobs() []rest.Operation {
 			ID: "retryJob", Summary: "Do the work of a job that has ended again, as a new job",
 			Answer: Job{},
 			Status: 201, Serve: w.jobRetry,
+		},
+		{
+			Method: get, Path: "/queues", Right: auth.ManageJobs, Object: "jobs",
+			ID: "listQueues", Summary: "How the work of each kind stands, and which kinds are paused",
+			Answer: Queues{},
+			Status: 200, Serve: w.queues,
+		},
+		{
+			Method: post, Path: "/queues/{kind}/pause", Right: auth.ManageJobs, Object: "jobs",
+			ID: "pauseQueue", Summary: "Have no job of a kind begin; what runs goes on, what is added waits",
+			Status: 204, Serve: w.queuePause,
+		},
+		{
+			Method: post, Path: "/queues/{kind}/resume", Right: auth.ManageJobs, Object: "jobs",
+			ID: "resumeQueue", Summary: "Have the jobs of a kind begin again",
+			Status: 204, Serve: w.queueResume,
 		},
 		{
 			Method: get, Path: "/schedules", Right: auth.ManageJobs, Object: "jobs",
@@ -190,4 +222,23 @@ func ScheduleOf(s jobs.Schedule) Schedule {
 		zone = "UTC"
 	}
 	return Schedule{s.Kind, s.Subject, s.Project, s.Cron, zone, s.Next.UTC()}
+}
+
+func (w *Work) queues(asked *rest.Ask) (any, error) {
+	all, err := w.p.Jobs.Queues(asked.Context(), asked.Caller)
+	out := Queues{Items: make([]Queue, len(all))}
+	for i, q := range all {
+		out.Items[i] = Queue{
+			q.Kind, q.Waiting, q.Running, rest.Moment(q.Oldest), q.Paused(), rest.Moment(q.PausedAt), q.PausedBy,
+		}
+	}
+	return out, err
+}
+
+func (w *Work) queuePause(asked *rest.Ask) (any, error) {
+	return nil, w.p.Jobs.Pause(asked.Context(), asked.Caller, asked.PathValue("kind"))
+}
+
+func (w *Work) queueResume(asked *rest.Ask) (any, error) {
+	return nil, w.p.Jobs.Resume(asked.Context(), asked.Caller, asked.PathValue("kind"))
 }

@@ -2,6 +2,7 @@ package work
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/registry/auth"
 	"cove/registry/jobs"
 	"cove/registry/web/message"
 	"cove/registry/web/page"
@@ -23,6 +25,7 @@ type jobsData struct {
 	Kind      string
 	More      string
 	Schedules []scheduleRow
+	Queues    []queueRow
 }
 
 // jobRow is a job as a list shows it.
@@ -37,6 +40,11 @@ func (r jobRow) Open() bool { return r.EndedAt.IsZero() }
 
 type scheduleRow struct {
 	jobs.Schedule
+	What string
+}
+
+type queueRow struct {
+	jobs.Queue
 	What string
 }
 
@@ -98,15 +106,27 @@ func (p *Pages) jobs(a *page.Ask) error {
 		return err
 	}
 	if q.Before == 0 {
-		schedules, err := p.policies.Jobs.Schedules(a.Context(), a.Caller)
-		if err != nil {
+		if err := p.fillQueues(a, &d); err != nil {
 			return err
-		}
-		for _, s := range schedules {
-			d.Schedules = append(d.Schedules, scheduleRow{s, what(a.Language, s.Kind)})
 		}
 	}
 	return p.Page(a, "jobs", "jobs", a.Language.Text("jobs.title"), d)
+}
+
+// fillQueues adds what the first page has besides jobs.
+func (p *Pages) fillQueues(a *page.Ask, d *jobsData) error {
+	schedules, err := p.policies.Jobs.Schedules(a.Context(), a.Caller)
+	if err != nil {
+		return err
+	}
+	for _, s := range schedules {
+		d.Schedules = append(d.Schedules, scheduleRow{s, what(a.Language, s.Kind)})
+	}
+	queues, err := p.policies.Jobs.Queues(a.Context(), a.Caller)
+	for _, q := range queues {
+		d.Queues = append(d.Queues, queueRow{q, what(a.Language, q.Kind)})
+	}
+	return err
 }
 
 type jobData struct {
@@ -154,6 +174,26 @@ func (p *Pages) jobRetry(a *page.Ask) error {
 		again, err = p.policies.Jobs.Retry(a.Context(), a.Caller, id)
 	}
 	return p.jobChanged(a, err, max(again, id), "jobs.again")
+}
+
+func (p *Pages) queuePause(a *page.Ask) error {
+	return p.queueChanged(a, p.policies.Jobs.Pause, "queue.paused.now")
+}
+
+func (p *Pages) queueResume(a *page.Ask) error {
+	return p.queueChanged(a, p.policies.Jobs.Resume, "queue.resumed.now")
+}
+
+func (p *Pages) queueChanged(a *page.Ask, change func(context.Context, auth.Caller, string) error, done string) error {
+	kind := a.PathValue("kind")
+	notice := view.Notice{Text: a.Language.Text(done, what(a.Language, kind))}
+	err := change(a.Context(), a.Caller, kind)
+	if text, ok := page.Refused(err); ok {
+		notice = view.Notice{Bad: true, Text: text}
+	} else if err != nil {
+		return err
+	}
+	return p.Done(a, "/jobs", notice)
 }
 
 func (p *Pages) jobChanged(a *page.Ask, err error, id int64, done string) error {

@@ -37,6 +37,8 @@ func (p *Pages) Rows() []page.Row {
 		[]page.Row{
 			post("/jobs/{job}/stop", auth.ManageJobs, "jobs", p.jobStop),
 			post("/jobs/{job}/retry", auth.ManageJobs, "jobs", p.jobRetry),
+			post("/queues/{kind}/pause", auth.ManageJobs, "jobs", p.queuePause),
+			post("/queues/{kind}/resume", auth.ManageJobs, "jobs", p.queueResume),
 
 			post("/replication/endpoints", auth.ManageRegistries, "registries", p.endpointAdd),
 			post("/replication/endpoints/test", auth.ManageRegistries, "registries", p.endpointTest),

@@ -18,7 +18,9 @@ import (
 // New is the command "job" with those below it.
 func New() *cobra.Command {
 	return command.Group("job", "See, stop and repeat what the registry does apart from requests",
-		newList(), newShow(), newStop(), newRetry(), newSchedules())
+		newList(), newShow(), newStop(), newRetry(), newQueues(),
+		onKinds("pause", "Have no job of these kinds begin; what runs goes on, what is added waits"),
+		onKinds("resume", "Have the jobs of these kinds begin again"), newSchedules())
 }
 
 func newList() *cobra.Command {
