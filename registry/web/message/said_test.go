@@ -1,6 +1,7 @@
 package message
 
 import (
+	"cmp"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -170,6 +171,120 @@ func TestRefusalsAreSaid(t *testing.T) {
 		for format, dir := range refusals {
 			if !has[format] && !elsewhere.MatchString(format) {
 				t.Errorf("%s has no words for %q of %s", l.Tag, format, dir)
+			}
+		}
+	}
+}
+
+// note is what an expression that makes a text has as its format; "" of one that asks somebody
+// else for it.
+func note(e ast.Expr) string {
+	if s, ok := literal(e); ok {
+		return s
+	}
+	switch v := e.(type) {
+	case *ast.CallExpr:
+		if f, ok := v.Fun.(*ast.SelectorExpr); ok && f.Sel.Name == "Sprintf" {
+			return note(v.Args[0])
+		}
+	case *ast.BinaryExpr:
+		a, b := note(v.X), note(v.Y)
+		if a == "" && b == "" {
+			return ""
+		}
+		return cmp.Or(a, "%s") + cmp.Or(b, "%s")
+	}
+	return ""
+}
+
+// ofJob says that a function does the work of jobs: what it returns first is a note.
+func ofJob(t *ast.FuncType) bool {
+	for _, p := range t.Params.List {
+		star, ok := p.Type.(*ast.StarExpr)
+		if !ok {
+			continue
+		}
+		if of, ok := star.X.(*ast.SelectorExpr); ok && of.Sel.Name == "Work" {
+			return t.Results != nil && len(t.Results.List) == 2
+		}
+	}
+	return false
+}
+
+// notesOf are the formats of what jobs say below a node: what those that do their work return,
+// what they say meanwhile, and what is kept of a part of the work.
+func notesOf(below ast.Node, add func(string)) {
+	returns := func(body ast.Node) {
+		ast.Inspect(body, func(n ast.Node) bool {
+			if r, ok := n.(*ast.ReturnStmt); ok && len(r.Results) == 2 {
+				add(note(r.Results[0]))
+			}
+			return true
+		})
+	}
+	ast.Inspect(below, func(n ast.Node) bool {
+		switch v := n.(type) {
+		case *ast.FuncDecl:
+			if ofJob(v.Type) {
+				returns(v.Body)
+			}
+		case *ast.FuncLit:
+			if ofJob(v.Type) {
+				returns(v.Body)
+			} else if len(v.Body.List) == 1 { // as told, which is said several times
+				if r, ok := v.Body.List[0].(*ast.ReturnStmt); ok && len(r.Results) == 1 {
+					add(note(r.Results[0]))
+				}
+			}
+		case *ast.CallExpr:
+			if f, ok := v.Fun.(*ast.SelectorExpr); ok && f.Sel.Name == "Say" {
+				add(note(v.Args[0]))
+			}
+		case *ast.AssignStmt:
+			for i, to := range v.Lhs {
+				if len(v.Rhs) != len(v.Lhs) {
+					continue
+				}
+				switch f := to.(type) {
+				case *ast.SelectorExpr:
+					if f.Sel.Name == "Note" {
+						add(note(v.Rhs[i]))
+					}
+				case *ast.Ident:
+					if f.Name == "note" && v.Tok == token.ASSIGN { // a result that has a name
+						add(note(v.Rhs[i]))
+					}
+				}
+			}
+		}
+		return true
+	})
+}
+
+// TestNotesAreSaid has what jobs say of themselves said in every language.
+func TestNotesAreSaid(t *testing.T) {
+	t.Parallel()
+	notes := map[string]string{}
+	sources(t, "../..", func(dir string, file *ast.File) {
+		if !slices.Contains(strings.Split(dir, "/"), "web") {
+			notesOf(file, func(format string) {
+				if strings.Contains(format, " ") {
+					notes[format] = dir
+				}
+			})
+		}
+	})
+	if len(notes) < 15 {
+		t.Fatalf("only %d notes were found: %v", len(notes), notes)
+	}
+	for _, l := range load(t).Languages()[1:] {
+		has := map[string]bool{}
+		for _, s := range sentencesOf(t, l) {
+			has[s.format] = true
+		}
+		for format, dir := range notes {
+			if !has[format] {
+				t.Errorf("%s has no words for the note %q of %s", l.Tag, format, dir)
 			}
 		}
 	}
