@@ -154,7 +154,12 @@ func (h *History) untag(ctx context.Context, w *jobs.Work) (string, error) {
 		return "", jobs.Final(err)
 	}
 	ctx = auth.WithCaller(ctx, auth.Caller{Name: w.By})
-	gone, stay, last := 0, 0, ""
+	asked := h.asked(w, auth.Delete, of.Repository)
+	gone, err := h.before(ctx, w, id, of.After, "h.digest = ''", of.Match)
+	if err != nil {
+		return "", err
+	}
+	stay, last := 0, ""
 	told := func() string { return fmt.Sprintf("%d tags are deleted, %d immutable ones stay", gone, stay) }
 	for {
 		names, err := chosen(ctx, h.db.Querier(), id, of, last)
@@ -162,6 +167,9 @@ func (h *History) untag(ctx context.Context, w *jobs.Work) (string, error) {
 			return told(), err
 		}
 		for _, tag := range names {
+			if err := asked.still(ctx); err != nil {
+				return told(), err
+			}
 			switch err := h.bin.Registry.DeleteTag(ctx, of.Repository, tag); {
 			case err == nil:
 				gone++
@@ -178,12 +186,16 @@ func (h *History) untag(ctx context.Context, w *jobs.Work) (string, error) {
 
 // chosen lists the next tags of a job, by name.
 func chosen(ctx context.Context, q db.Querier, repo int64, of untagging, last string) ([]string, error) {
-	pattern := "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(strings.ToLower(of.Match)) + "%"
 	return db.All(ctx, q, db.ScanString, `SELECT t.name FROM tags t WHERE t.repository_id = $1 AND t.name > $2
 		AND t.updated_at <= $3 AND `+db.AnyCase(q, "t.name")+` $4 ESCAPE '\'
 		AND ($5 = '' OR EXISTS (SELECT 1 FROM artifact_labels a JOIN labels l ON l.id = a.label_id
 			WHERE a.repository_id = t.repository_id AND a.digest = t.digest AND l.name = $5))
-		ORDER BY t.name LIMIT $6`, repo, last, of.Before, pattern, of.Label, batch)
+		ORDER BY t.name LIMIT $6`, repo, last, of.Before, patternOf(of.Match), of.Label, batch)
+}
+
+// patternOf is what LIKE takes for names with a text in them.
+func patternOf(match string) string {
+	return "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(strings.ToLower(match)) + "%"
 }
 
 // retag does what Retag asks for. Tags whose artifact is collected are lost.
@@ -206,7 +218,16 @@ func (h *History) retag(ctx context.Context, w *jobs.Work) (string, error) {
 		return "", jobs.Final(err)
 	}
 	ctx = auth.WithCaller(ctx, auth.Caller{Name: w.By})
-	back, lost, last := 0, 0, int64(0)
+	asked := h.asked(w, Undo, of.Repository)
+	var deleted untagging
+	if err := (&jobs.Work{Job: untag}).Read(&deleted); err != nil {
+		return "", err
+	}
+	back, err := h.before(ctx, w, id, deleted.After, "h.previous = '' AND h.digest <> ''", deleted.Match)
+	if err != nil {
+		return "", err
+	}
+	lost, last := 0, int64(0)
 	told := func() string { return fmt.Sprintf("%d tags are back, %d name what is collected", back, lost) }
 	for {
 		gone, err := untagged(ctx, h.db.Querier(), id, untag, last)
@@ -214,6 +235,9 @@ func (h *History) retag(ctx context.Context, w *jobs.Work) (string, error) {
 			return told(), err
 		}
 		for _, e := range gone {
+			if err := asked.still(ctx); err != nil {
+				return told(), err
+			}
 			switch err := h.bin.Restore(ctx, of.Repository, e.Previous, e.Tag); {
 			case err == nil:
 				back++
