@@ -43,6 +43,7 @@ func TestJobs(t *testing.T) {
 			testTheTableIsBounded,
 			testOnlyAdministratorsManageJobs,
 			testKindsArePaused,
+			testAProjectLeavesRoomForOthers,
 		} {
 			t.Run(name(test), func(t *testing.T) {
 				t.Parallel()
@@ -386,5 +387,50 @@ func testKindsArePaused(b bench) {
 	}
 	if err != nil || !slices.Equal(noted, []string{"job.resume", "job.pause"}) {
 		b.Errorf("noted: %v %v", noted, err)
+	}
+}
+
+// testAProjectLeavesRoomForOthers: of a kind that bounds it, one project has no more jobs run
+// at once than that, however many wait, and those of other projects begin beside them.
+func testAProjectLeavesRoomForOthers(b bench) {
+	began := make(chan int64, 20)
+	projects := map[int64]string{}
+	for i := range 13 {
+		project := "loud"
+		if i >= 11 {
+			project = fmt.Sprint("quiet", i)
+		}
+		id, _ := b.add(jobs.New{Kind: "wait", Subject: fmt.Sprint(i), Project: project})
+		projects[id] = project
+	}
+	kind := blocked(began)
+	kind.OfProject = 2
+	b.run(kind)
+	got := map[string]int{}
+	for range 4 {
+		select {
+		case id := <-began:
+			got[projects[id]]++
+		case <-time.After(20 * time.Second):
+			b.Fatalf("no other begins beside %v", got)
+		}
+	}
+	if got["loud"] != 2 || got["quiet11"] != 1 || got["quiet12"] != 1 {
+		b.Errorf("there run %v", got)
+	}
+	page, _, err := b.Page(b.Context(), auth.Operator(), jobs.Query{State: jobs.Running, N: 20})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, j := range page { // the next of the same project follows one that ends
+		if j.Project == "loud" {
+			if err := b.Stop(b.Context(), auth.Operator(), j.ID); err != nil {
+				b.Fatal(err)
+			}
+			break
+		}
+	}
+	if next := projects[<-began]; next != "loud" {
+		b.Errorf("%s begins", next)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -41,10 +42,11 @@ type Kind struct {
 	// after so many failures.
 	Tries int
 	Pause func(failures int) time.Duration
-	// Limit is how many run at once in one server, 0 is one; Longest is how long one
-	// may run, 0 is a day.
-	Limit   int
-	Longest time.Duration
+	// Limit is how many run at once in one server, 0 is one, and OfProject how many of
+	// these about the same project, 0 is all: what waits for somebody who does not answer
+	// must not keep other projects waiting. Longest is how long one may run, 0 is a day.
+	Limit, OfProject int
+	Longest          time.Duration
 	// Ended, unless it is nil, is called within the transaction that ends a job for
 	// good.
 	Ended func(ctx context.Context, tx *metadata.Tx, j Job) error
@@ -291,6 +293,22 @@ func (r *Runner) has(id int64) bool {
 	return r.running[id] != nil
 }
 
+// full are the projects of which no more jobs of a kind are to run here, and how many run
+// of each.
+func (r *Runner) full(kind Kind) (full []string, running map[string]int) {
+	running = map[string]int{}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, one := range r.running {
+		if project := one.work.Project; one.work.Kind == kind.Name && kind.OfProject > 0 {
+			if running[project]++; running[project] == kind.OfProject {
+				full = append(full, project)
+			}
+		}
+	}
+	return full, running
+}
+
 func (r *Runner) count(kind string) (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -304,14 +322,23 @@ func (r *Runner) count(kind string) (n int) {
 
 // claim gives jobs to this server. One that took several servers down is given up.
 func (r *Runner) claim(ctx context.Context, tx *metadata.Tx, kind Kind, n int) (taken []Job, err error) {
-	due, err := db.All(ctx, tx.Tx, scanJob, selectJobs+`WHERE kind = $1 AND ended_at = 0 AND due_at <= $2
-		ORDER BY due_at LIMIT $3`+tx.Tx.SkipLocked, kind.Name, db.Micros(tx.Now()), n)
+	full, running := r.full(kind)
+	args, others := []any{kind.Name, db.Micros(tx.Now()), n}, ""
+	for _, project := range full {
+		args = append(args, project)
+		others += " AND project <> $" + strconv.Itoa(len(args))
+	}
+	due, err := db.All(ctx, tx.Tx, scanJob, selectJobs+"WHERE kind = $1 AND ended_at = 0 AND due_at <= $2"+others+
+		" ORDER BY due_at LIMIT $3"+tx.Tx.SkipLocked, args...)
 	if err != nil {
 		return nil, err
 	}
 	for _, j := range due {
 		if r.has(j.ID) { // its lease has ended for a clock that was set
 			continue
+		}
+		if running[j.Project]++; kind.OfProject > 0 && running[j.Project] > kind.OfProject {
+			continue // it is begun when one of its project has ended
 		}
 		if j.Stopping || j.State == Running && j.Attempts >= max(kind.Tries, 1)+killedTwice {
 			j.State, j.Error = Failed, fmt.Sprintf("its server ended %d times while it ran", j.Attempts)

@@ -24,16 +24,20 @@ const tries = 3
 // longest is how long a scan of one image may take.
 const longest = 2 * time.Hour
 
-// atOthers is how many images of a server scanners of others scan at once. They take their
-// time elsewhere, and one that does not answer keeps no image from the registry's own.
-const atOthers = 4
+// atOthers is how many images of a server scanners of others scan at once, ofProject how many
+// of these are of one project. They take their time elsewhere, and one that does not answer
+// keeps no image from the registry's own, nor from the scanners of other projects.
+const (
+	atOthers  = 4
+	ofProject = 2
+)
 
 // Kinds are what a server does of scans apart from requests. One image is read at a
 // time: who pushes and pulls goes before.
 func (s *Scans) Kinds() []jobs.Kind {
 	return []jobs.Kind{
 		{Name: JobScan, Tries: tries, Longest: longest, Run: s.runScan},
-		{Name: JobOther, Tries: tries, Limit: atOthers, Longest: longest, Run: s.runScan},
+		{Name: JobOther, Tries: tries, Limit: atOthers, OfProject: ofProject, Longest: longest, Run: s.runScan},
 		{Name: JobMissing, Tries: tries, Run: s.runMissing},
 		{Name: JobMatch, Tries: tries, Run: func(ctx context.Context, w *jobs.Work) (string, error) {
 			changes, err := s.book.Rescan(ctx, w.Say)

@@ -44,7 +44,7 @@ const (
 func (w *Webhooks) Kind() jobs.Kind {
 	plain, lax := w.cfg.Outbound.Client(outbound.Options{}), w.cfg.Outbound.Client(outbound.Options{SkipVerify: true})
 	return jobs.Kind{
-		Name: Kind, Tries: tries, Limit: 16, Longest: time.Minute,
+		Name: Kind, Tries: tries, Limit: 16, OfProject: 4, Longest: time.Minute,
 		Pause: func(failures int) time.Duration {
 			const first = 10 * time.Second
 			return min(first<<min(failures-1, 16), longest)

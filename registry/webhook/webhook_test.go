@@ -56,6 +56,7 @@ func TestWebhooks(t *testing.T) {
 			testSecretsAreSealed,
 			testSpecsAreChecked,
 			testDeadReceiversAreBounded,
+			testOddReceiversKeepNobodyWaiting,
 			testWhoMayWhat,
 			testDeliveriesAreStoppedAndRepeated,
 		} {
@@ -429,5 +430,87 @@ func testDeliveriesAreStoppedAndRepeated(b bench) {
 	}
 	if _, err := b.Test(b.Context(), operator, "team", h.ID); !errors.Is(err, errdefs.ErrConflict) {
 		b.Errorf("a test of what is disabled: %v", err)
+	}
+}
+
+// testOddReceiversKeepNobodyWaiting: a project whose receivers never answer, however many they
+// are, does not take the places of the deliveries of others; and neither what a receiver says
+// without an end nor where it sends us is followed.
+func testOddReceiversKeepNobodyWaiting(b bench) {
+	over := make(chan struct{})
+	var hanging, led atomic.Int64
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { led.Add(1) }))
+	odd := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		switch r.URL.Path {
+		case "/hangs":
+			hanging.Add(1)
+			<-over
+		case "/moved":
+			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
+		case "/much":
+			for range 100 {
+				if _, err := w.Write(make([]byte, 1<<20)); err != nil {
+					return
+				}
+			}
+		case "/drips":
+			for w.(http.Flusher).Flush(); r.Context().Err() == nil; {
+				_, _ = w.Write([]byte("."))
+				w.(http.Flusher).Flush()
+				select {
+				case <-time.After(50 * time.Millisecond):
+				case <-r.Context().Done():
+				}
+			}
+		}
+	}))
+	b.Cleanup(func() { close(over); odd.Close(); elsewhere.Close() })
+	b.update(func(ctx context.Context, tx *metadata.Tx) error {
+		_, err := tx.EnsureRepository(ctx, "quiet/app", metadata.Creator{Name: "bob"})
+		return err
+	})
+	hook := func(project, path string) webhook.Webhook {
+		name := strings.Trim(path, "/") + fmt.Sprint(time.Now().UnixNano())
+		h, err := b.Create(b.Context(), operator, project, webhook.Spec{Name: &name, URL: new(odd.URL + path)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return h
+	}
+	const many = 40 // more than are delivered at once
+	for range many {
+		hook("team", "/hangs")
+	}
+	b.run()
+	b.push("v1")
+	for end := time.Now().Add(20 * time.Second); hanging.Load() == 0; time.Sleep(25 * time.Millisecond) {
+		if time.Now().After(end) {
+			b.Fatal("none of them is asked")
+		}
+	}
+	for path, want := range map[string]string{"/much": "answered 200", "/drips": "answered 200", "/moved": "307 Temporary Redirect"} {
+		h := hook("quiet", path)
+		if _, err := b.Test(b.Context(), operator, "quiet", h.ID); err != nil {
+			b.Fatal(err)
+		}
+		var last jobs.Job
+		for end := time.Now().Add(30 * time.Second); last.EndedAt.IsZero() && time.Now().Before(end); time.Sleep(25 * time.Millisecond) {
+			all, _, err := b.Deliveries(b.Context(), operator, "quiet", h.ID, jobs.Query{N: 1})
+			if err != nil || len(all) != 1 {
+				b.Fatal(all, err)
+			}
+			last = all[0]
+			running, _, err := jobs.Page(b.Context(), b.db.Querier(), jobs.Query{Project: "team", State: jobs.Running, N: many})
+			if err != nil || len(running) > 4 {
+				b.Fatalf("of the project whose receivers hang %d deliveries run at once: %v", len(running), err)
+			}
+		}
+		if !strings.Contains(last.Note+last.Error, want) {
+			b.Errorf("%s: %+v", path, last)
+		}
+	}
+	if led.Load() != 0 {
+		b.Error("a redirect was followed")
 	}
 }
