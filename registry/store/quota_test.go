@@ -175,7 +175,7 @@ func TestAbandonedPushes(t *testing.T) {
 func TestQuotaIsExact(t *testing.T) {
 	t.Parallel()
 	metadatatest.Each(t, func(t *testing.T, open opener) {
-		const clients, rounds, limit = 12, 6, 40_000
+		const clients, rounds, limit = 50, 3, 70_000
 		f, ctx := newFixture(t, open), admin(t.Context())
 		f.limit(t, "team", limit)
 		var stored, refused atomic.Int64

@@ -15,6 +15,8 @@ type membersData struct {
 	Members []browse.Member
 	Roles   []string
 	User    string
+	Match   string // the name from which on members are shown
+	More    string
 }
 
 func (p *Pages) members(a *page.Ask) error {
@@ -31,8 +33,14 @@ func (p *Pages) membersPage(a *page.Ask) (*view.Page, error) {
 		return nil, err
 	}
 	data, name := &membersData{Place: shared}, shared.Project.Name
-	if data.Members, err = p.Browse.Members(a.Context(), a.Caller, name); err != nil {
+	data.Match = page.Bounded(a.FormValue("match"))
+	q := browse.Query{Last: cmp.Or(page.Bounded(a.FormValue("after")), data.Match), N: page.PerPage}
+	found, more, err := p.Browse.MembersPage(a.Context(), a.Caller, name, q)
+	if err != nil {
 		return nil, err
+	}
+	if data.Members = found; more {
+		data.More = page.NextPage("/projects/"+name+"/members", data.Match, found[len(found)-1].Cursor())
 	}
 	if data.Roles, err = p.cfg.Projects.Roles(a.Context()); err != nil {
 		return nil, err
@@ -77,8 +85,9 @@ func (p *Pages) memberSet(a *page.Ask) error {
 // it; nil of one who is none.
 func (p *Pages) memberUndo(a *page.Ask, name string) (*view.Undo, error) {
 	form, project := a.PostForm, a.PathValue("project")
-	all, err := p.Browse.Members(a.Context(), a.Caller, project)
-	for _, m := range all {
+	const most = 200 // globs of one name
+	found, _, err := p.Browse.MembersPage(a.Context(), a.Caller, project, browse.Query{Last: name, N: most})
+	for _, m := range found {
 		where, group := cmp.Or(form.Get("repositories"), rights.Everywhere), form.Get("kind") == "group"
 		if m.Name == name && m.Group == group && m.Repositories == where && m.Role != form.Get("role") {
 			fields := map[string]string{"user": name, "role": m.Role, "repositories": m.Repositories}

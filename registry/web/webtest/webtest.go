@@ -6,6 +6,7 @@ package webtest
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -16,6 +17,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -39,6 +41,7 @@ const Password = "correct horse"
 type Site struct {
 	URL  string
 	Root string
+	dsn  string // of its database
 }
 
 // Start serves a registry until the test ends. It listens without TLS.
@@ -63,7 +66,9 @@ func Start(t testing.TB, cfg config.Config) *Site {
 	if witness != nil {
 		watched(t, s.Address(), cfg)
 	}
-	return &Site{URL: "http://" + s.Address(), Root: cfg.Root}
+	return &Site{
+		URL: "http://" + s.Address(), Root: cfg.Root, dsn: cmp.Or(cfg.Database, filepath.Join(cfg.Root, "registry.db")),
+	}
 }
 
 // Image says what an image is to hold.

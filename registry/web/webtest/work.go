@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,11 +13,10 @@ import (
 	"cove/registry/metadata"
 )
 
-// Change changes the database of a site that has its own, as a command on its
-// machine does.
+// Change changes the database of a site, as a command on its machine does.
 func (s *Site) Change(t testing.TB, do func(ctx context.Context, tx *metadata.Tx) error) {
 	t.Helper()
-	db, err := metadata.Open(context.Background(), metadata.Config{DSN: filepath.Join(s.Root, "registry.db")})
+	db, err := metadata.Open(context.Background(), metadata.Config{DSN: s.dsn})
 	if err == nil {
 		err = db.Update(context.Background(), do)
 	}
