@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"maps"
 	"net/url"
+	"os"
+	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -81,6 +84,43 @@ func fill(fields url.Values, n *html.Node) {
 	}
 }
 
+// changing are where the forms lead that change what is there, as patterns: they carry the
+// version of it that was opened.
+func changing(t *testing.T) (actions []*regexp.Regexp) {
+	t.Helper()
+	files, err := filepath.Glob("view/templates/*.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	action, inserted := regexp.MustCompile(`action="([^"]*)"`), regexp.MustCompile(`{{[^}]*}}`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, found := "", false
+		for part := range strings.SplitSeq(string(text), `name="version"`) {
+			if found {
+				at := strings.LastIndex(before, "<form ")
+				m := action.FindStringSubmatch(before[max(at, 0):])
+				if at < 0 || m == nil {
+					t.Fatalf("%s: a version is in no form", file)
+				}
+				literal := inserted.Split(m[1], -1)
+				for i := range literal {
+					literal[i] = regexp.QuoteMeta(literal[i])
+				}
+				actions = append(actions, regexp.MustCompile("^"+strings.Join(literal, ".*")+"$"))
+			}
+			before, found = part, true
+		}
+	}
+	if len(actions) < 10 {
+		t.Fatalf("only %d forms were found", len(actions))
+	}
+	return actions
+}
+
 // TestFormsRoundTrip: a form that is opened and saved changes nothing, and one that was
 // opened before somebody else saved his is refused, and what he saved stays.
 func TestFormsRoundTrip(t *testing.T) {
@@ -106,10 +146,13 @@ func TestFormsRoundTrip(t *testing.T) {
 		}
 		return path + "/" + l.ID
 	}
+	s.API(t, "POST", "/security/scanners", `{"name":"another","url":"https://scanner.absent.invalid/","auth":"basic","credential":"me:secret"}`, 201)
+	s.Push(t, "payments/app", "v1", webtest.Image{})
+	s.API(t, "PUT", "/descriptions/payments/app", `{"text":"# App\n\nIt *works*.\n"}`, 200)
 	hook := s.Webhook(t, "payments", "https://ci.absent.invalid/hook")
 	s.Policies(t, "payments")
 	one, other := s.As(t, "admin"), s.As(t, "admin")
-	for _, f := range []struct{ page, action, field, theirs, mine string }{
+	forms := []struct{ page, action, field, theirs, mine string }{
 		{"/projects/payments/trust/ci", "/projects/payments/trust/ci/change", "claims", "repository=octo/c", "repository=octo/d"},
 		{"/trust/nodes", "/trust/nodes/change", "description", "theirs", "mine"},
 		{hook, hook, "url", "https://theirs.invalid/hook", "https://mine.invalid/hook"},
@@ -124,7 +167,15 @@ func TestFormsRoundTrip(t *testing.T) {
 		{"/replication?rule=nightly", "/replication/rules", "tags", "theirs-*", "mine-*"},
 		{"/replication?rule=resting", "/replication/rules", "repositories", "theirs/**", "mine/**"},
 		{"/replication?endpoint=far", "/replication/endpoints", "kind", "harbor", "oci"},
-	} {
+		{"/repositories/payments/app", "/repositories/describe/payments/app", "description", "theirs", "mine"},
+		{"/security?scanner=another", "/security/scanners", "again", "7", "14"},
+	}
+	for _, action := range changing(t) {
+		if !slices.ContainsFunc(forms, func(f struct{ page, action, field, theirs, mine string }) bool { return action.MatchString(f.action) }) {
+			t.Errorf("a form that changes what is there, at %s, is not among those below", action)
+		}
+	}
+	for _, f := range forms {
 		t.Run(f.action, func(t *testing.T) {
 			open := func(v *webtest.Visitor) url.Values { return formIn(t, v.Get(f.page, 200), f.action) }
 			send := func(v *webtest.Visitor, form url.Values, want int) string {
@@ -149,7 +200,7 @@ func TestFormsRoundTrip(t *testing.T) {
 			}
 			mine.Set(f.field, f.mine)
 			want := 303
-			if strings.Contains(f.action, "/trust/") {
+			if strings.Contains(f.action, "/trust/") || strings.Contains(f.action, "/describe/") {
 				want = 422 // with what was typed
 			}
 			if body := send(one, mine, want); !strings.Contains(body, "Somebody has changed this") {

@@ -1,15 +1,19 @@
 package browsertest
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cove/registry/jobs"
+	"cove/registry/metadata"
 	"cove/registry/server/config"
 	"cove/registry/web/webtest"
 )
@@ -78,7 +82,17 @@ func filled(t *testing.T) (s *webtest.Site, pages map[string]string) {
 	}
 	s.API(t, "POST", "/labels", `{"name":"to be deleted"}`, 201)
 	s.API(t, "PUT", "/roles/deployer", `{"rights":["pull","tag:create"],"description":"moves tags"}`, 204)
+	s.API(t, "PUT", "/proxies/hub", `{"upstream":"docker.io/library","user":"reader","password":"secret","repositories":["debian","alpine"]}`, 204)
+	s.API(t, "POST", "/security/scanners", `{"name":"another","url":"https://scanner.absent.invalid/"}`, 201)
+	s.API(t, "POST", "/queues/retention/pause", "", 204)
+	var waiting string
+	s.Change(t, func(ctx context.Context, tx *metadata.Tx) error {
+		id, _, err := jobs.Add(ctx, tx, jobs.New{Kind: "retention", Subject: "payments", Project: "payments", By: "grace", Due: time.Now().Add(time.Hour)})
+		waiting = fmt.Sprint("/jobs/", id)
+		return err
+	})
 	return s, map[string]string{
+		"replication-proxy": "/replication?proxy=hub", "job-waiting": waiting,
 		"start": "/start", "projects": "/projects", "project": "/projects/payments", "project-empty": "/projects/empty",
 		"labels": "/projects/payments/labels", "labels-none": "/projects/empty/labels", "labels-global": "/labels",
 		"labelled": "/repositories/payments/checkout/api?label=stable", "labelled-none": "/repositories/payments/worker?label=stable",
@@ -187,7 +201,7 @@ var notOurs = regexp.MustCompile(`^(Docker Hub|Helm Chart|GitHub Actions|docker 
 	`needs review|A shop for|Answers questions|builds and pushes|moves tags|Prototype pollution|Before 1.2.6|` +
 	`Ada Lovelace|GitLab CI|group |authority sha256:|release sha256:|repository:pull tag:create|` +
 	`Takes payments, and asks|the handbook|is what runs|is what comes next|# Checkout|` +
-	`removed 0 tags and manifests|ci.absent.invalid: lookup)`)
+	`ci.absent.invalid: lookup)`)
 
 // TestPagesInChinese looks at each page on a phone in Chinese, in both colours: nothing is
 // cut, axe-core finds nothing, and nothing that the page itself says is in English.
