@@ -50,15 +50,24 @@ func (a *asked) still(ctx context.Context) error {
 	return nil
 }
 
-// before counts what was done to tags with match in their names, after an entry of the history,
-// before a job began here: one that another server left tells of all of its work.
-func (h *History) before(
-	ctx context.Context, w *jobs.Work, repo, after int64, did, match string,
-) (n int, err error) {
+// deeds are changes of the tags of a repository, after an entry of its history.
+type deeds struct {
+	repo, after int64
+	match       string // is in the names of the tags
+	back        bool   // that gave tags back, and not those that deleted them
+}
+
+// before counts what was done of these before a job began here: one that another server left
+// tells of all of its work.
+func (h *History) before(ctx context.Context, w *jobs.Work, d deeds) (n int, err error) {
+	which := "h.digest = ''"
+	if d.back {
+		which = "h.previous = '' AND h.digest <> ''"
+	}
 	q := h.db.Querier()
 	// the plus is that of untagged
 	err = q.Row(ctx, `SELECT COUNT(*) FROM tag_history h WHERE h.id > $1 AND +h.repository_id = $2 AND h.actor = $3
-		AND h.at >= $4 AND `+did+" AND "+db.AnyCase(q, "h.name")+` $5 ESCAPE '\'`,
-		after, repo, w.By, db.Micros(w.CreatedAt), patternOf(match)).Scan(&n)
+		AND h.at >= $4 AND `+which+" AND "+db.AnyCase(q, "h.name")+` $5 ESCAPE '\'`,
+		d.after, d.repo, w.By, db.Micros(w.CreatedAt), patternOf(d.match)).Scan(&n)
 	return n, db.Unavailable(err)
 }

@@ -155,7 +155,7 @@ func (h *History) untag(ctx context.Context, w *jobs.Work) (string, error) {
 	}
 	ctx = auth.WithCaller(ctx, auth.Caller{Name: w.By})
 	asked := h.asked(w, auth.Delete, of.Repository)
-	gone, err := h.before(ctx, w, id, of.After, "h.digest = ''", of.Match)
+	gone, err := h.before(ctx, w, deeds{id, of.After, of.Match, false})
 	if err != nil {
 		return "", err
 	}
@@ -223,7 +223,7 @@ func (h *History) retag(ctx context.Context, w *jobs.Work) (string, error) {
 	if err := (&jobs.Work{Job: untag}).Read(&deleted); err != nil {
 		return "", err
 	}
-	back, err := h.before(ctx, w, id, deleted.After, "h.previous = '' AND h.digest <> ''", deleted.Match)
+	back, err := h.before(ctx, w, deeds{id, deleted.After, deleted.Match, true})
 	if err != nil {
 		return "", err
 	}

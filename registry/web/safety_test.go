@@ -310,3 +310,26 @@ func TestUsers(t *testing.T) {
 		t.Error(body)
 	}
 }
+
+// TestLanguageOfAFormThatWasRefused: who chooses another language, or colours, on the page that
+// answers a form comes back to the page of the form: the address of the form itself is no page.
+func TestLanguageOfAFormThatWasRefused(t *testing.T) {
+	s := webtest.Start(t, config.Config{})
+	s.Push(t, "library/app", "v1", webtest.Image{})
+	v := s.As(t, "admin")
+	v.Get("/repositories/library/app", 200)
+	r, err := http.NewRequestWithContext(t.Context(), "POST", s.URL+"/repositories/describe/library/app",
+		strings.NewReader(url.Values{"form_token": {v.Token()}, "version": {"stale"}, "description": {"text"}}.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{
+		"Content-Type": "application/x-www-form-urlencoded", "Origin": s.URL, "Referer": s.URL + "/repositories/library/app?match=v",
+	} {
+		r.Header.Set(name, value)
+	}
+	v.Send(r)
+	if v.Last.StatusCode != 422 || !strings.Contains(v.Body, `name="next" value="/repositories/library/app?match=v"`) {
+		t.Fatalf("%d\n%s", v.Last.StatusCode, v.Body)
+	}
+}

@@ -17,12 +17,14 @@ var destructive = map[string]struct{ says, undone bool }{
 	"/projects/labels/remove": {true, true}, "/projects/release": {says: true}, "/projects/remove": {true, true},
 	"/projects/retention/remove": {undone: true}, "/projects/robots/remove": {says: true}, "/projects/signing/keys/remove": {says: true},
 	"/projects/trust/remove": {says: true}, "/projects/webhooks/remove": {says: true}, "/replication/endpoints/remove": {says: true},
-	"/replication/rules/remove": {says: true}, "/repositories/delete": {true, true}, "/robots/remove": {says: true},
+	"/replication/proxies/remove": {says: true}, "/replication/rules/remove": {says: true}, "/security/scanners/remove": {says: true},
+	"/repositories/delete": {true, true}, "/robots/remove": {says: true},
 	"/roles/remove": {says: true}, "/tags/delete": {true, true}, "/trust/remove": {says: true}, "/users/remove": {says: true},
 }
 
 // destroyers are the forms of a page that take something away, with what is said around them.
-const destroyers = `[...document.forms].filter((f) => f.method === "post" && /\/(remove|delete|release)(\/|$)/.test(f.getAttribute("action") || "")).map((f) =>
+// A kind of jobs that can be paused is called "delete".
+const destroyers = `[...document.forms].filter((f) => f.method === "post" && /^(?!\/queues\/).*\/(remove|delete|release)(\/|$)/.test(f.getAttribute("action") || "")).map((f) =>
 	[f.getAttribute("action"), [...(f.closest("details, section") || f).querySelectorAll("p")].map((p) => p.textContent.trim()).join(" ")])`
 
 // nouns are the words of an address that are no names of people's.

@@ -4,6 +4,7 @@
 package page
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -214,7 +215,8 @@ func (p *Desk) Show(a *Ask, status int, pg *view.Page) error {
 		pg.Live, pg.Mark = LivePath+a.URL.RequestURI(), mark
 	}
 	pg.Language, pg.Languages, pg.Caller = a.Language, p.Languages.Languages(), a.Caller
-	pg.Host, pg.Path, pg.Theme = p.Host(a), a.URL.RequestURI(), themeOf(a.Request)
+	// What answers a form is no page that the browser can go back to: that of the form is.
+	pg.Host, pg.Path, pg.Theme = p.Host(a), cmp.Or(cameFrom(a.Request), a.URL.RequestURI()), themeOf(a.Request)
 	pg.Banner = p.Banner.At(p.Now())
 	if pg.Notice == nil {
 		pg.Notice = p.noticed(a)
