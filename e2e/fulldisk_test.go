@@ -13,11 +13,28 @@ import (
 // and so are others, which told what they ended with.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
+	for _, tc := range []struct{ name, disk, fill, more, paused string }{
+		{"blocks", "size=24m", "cat /dev/zero >/v/fill", "echo >>/v/fill", "idle\nidle\n"},
+		// That a container is paused is a file, which has no room.
+		{"inodes", "nr_inodes=700", "i=0; while >/v/$i; do i=$((i+1)); done", "while >/v/$i; do i=$((i+1)); done",
+			"cove: .*no space left on device.*\ncove: container idle is not paused\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			fullDisk(t, tc.disk, tc.fill, tc.more, tc.paused)
+		})
+	}
+}
+
+// fullDisk makes the root's disk with options; fill fills it, and more tries to go on. A pause
+// and its end print what is paused.
+func fullDisk(t *testing.T, disk, fill, more, paused string) {
+	t.Helper()
 	k := newShell(t)
 	if err := os.Mkdir(k.root(), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Mount("tmpfs", k.root(), "tmpfs", 0, "size=24m"); err != nil {
+	if err := unix.Mount("tmpfs", k.root(), "tmpfs", 0, disk); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -33,13 +50,13 @@ cove run -d --name ending -v big:/v box sh -c 'until [ -e /v/full ]; do sleep 0.
 cove run -d --rm --name gone -v big:/v box sh -c 'until [ -e /v/full ]; do sleep 0.1; done'
 cove run -d --name again --restart always -v big:/v box sh -c 'until [ -e /v/full ]; do sleep 0.1; done; exit 3'
 cove create --name made box true
-cove run -d --name full -v big:/v box sh -c '>/v/full.part; cat /dev/zero >/v/fill; mv /v/full.part /v/full; while :; do echo >>/v/fill; sleep 0.1; done'
+cove run -d --name full -v big:/v box sh -c '>/v/full.part; ` + fill + `; mv /v/full.part /v/full; while :; do ` + more + `; sleep 0.1; done'
 await 'cove exec full test -e /v/full'`)
 	for _, step := range []struct{ script, out string }{
 		{"cove run --rm box true", "cove: .*no space left on device.*\n"},
 		{"cove wait ending; cove inspect -f '{{.State.Status}} {{.State.ExitCode}}' ending", "7\nexited 7\n"},
 		{awaiting + "await '! cove inspect gone'; cove ps -a --format '{{.Names}}' | sort | xargs", "again ending full idle made\n"},
-		{"cove exec idle echo said; cove pause idle; cove unpause idle", "said\nidle\nidle\n"},
+		{"cove exec idle echo said; cove pause idle; cove unpause idle", "said\n" + paused},
 		{"cove stop idle; cove inspect -f '{{.State.Status}} {{.State.ExitCode}}' idle", "idle\nexited 4\n"},
 		{"cove rmi other; cove volume rm small; cove network rm apart", "Untagged: other:latest\nsmall\napart\n"},
 		{"cove rm made ending idle", "made\nending\nidle\n"},

@@ -227,7 +227,7 @@ func (e *Engine) pruneContainers(ctx context.Context, o PruneOptions, p *Pruned)
 		return err
 	}
 	for _, c := range all {
-		if c.Runs() || starting[uses.SnapshotKey(c.ID)] || !goes(c.Created, c.Labels) {
+		if c.Runs() || c.State.Status == listing.Dead || starting[uses.SnapshotKey(c.ID)] || !goes(c.Created, c.Labels) {
 			continue
 		}
 		err := e.Remove(ctx, c.ID, false, true)

@@ -121,12 +121,24 @@ func (e *Engine) RemoveVolume(ctx context.Context, name string) error {
 		return err
 	}
 	return uses.WhileNobodyBegins(ctx, e.parts, func(users map[string][]string) error {
+		if err := allKnown(users); err != nil {
+			return err
+		}
 		if u := users[name]; len(u) > 0 {
 			return errdefs.Errorf(errdefs.ErrConflict, "volume %s is in use by %s; remove what uses it first", name,
 				strings.Join(u, ", "))
 		}
 		return e.parts.Volumes().Remove(name)
 	})
+}
+
+// allKnown refuses to say that nobody has a volume while a container cannot be read.
+func allKnown(users map[string][]string) error {
+	if u := users[uses.Unknown]; len(u) > 0 {
+		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrConflict,
+			"container %s cannot be read, and nobody knows which volumes it has", strings.Join(u, ", ")), errdefs.RemoveForced, u[0])
+	}
+	return nil
 }
 
 // pruneVolumes removes the volumes that no container has: those that nobody
@@ -143,10 +155,13 @@ func (e *Engine) pruneVolumes(ctx context.Context, o PruneOptions, p *Pruned) er
 	defer func() { e.tell(events.Volume, p.Freed-before) }()
 	return uses.WhileNobodyBegins(ctx, e.parts, func(users map[string][]string) error {
 		all, err := e.parts.Volumes().All()
-		if err != nil {
+		if err = errors.Join(err, allKnown(users)); err != nil {
 			return err
 		}
 		for _, v := range all {
+			if v.Broken != nil {
+				continue // nobody knows how old it is, or whether it had a name
+			}
 			if len(users[v.Name]) > 0 || v.Anonymous && len(users[""]) > 0 || !v.Anonymous && !o.AllVolumes ||
 				!goes(v.Created, v.Labels) {
 				continue

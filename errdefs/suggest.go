@@ -17,6 +17,8 @@ type Remedy string
 const (
 	// Force: do it although something is in the way that the caller may lose.
 	Force Remedy = "force"
+	// RemoveForced: remove what cannot be read any more.
+	RemoveForced Remedy = "remove by force"
 	// StopFirst: end the container's processes, then try again.
 	StopFirst Remedy = "stop first"
 	// GiveName: choose the name, as none could be made up.
@@ -71,7 +73,7 @@ func Remedies() []Remedy {
 	return []Remedy{
 		Force, StopFirst, GiveName, PlainHTTP, Login, Entitle, NoNetwork, GiveSecret, GiveAgent, NameRoot, Prune,
 		MakeProject, RecoverDatabase, MakeAdmin, ScanFirst, LockAnew, JoinUsers, KeepUsers, GiveKey, ListenElsewhere,
-		CopyFiles, NameService, FreeSpace, MigrateUp,
+		CopyFiles, NameService, FreeSpace, MigrateUp, RemoveForced,
 	}
 }
 

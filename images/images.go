@@ -105,6 +105,9 @@ func (s *Store) For(p ocispec.Platform) *Store {
 	return &other
 }
 
+// Unreadable says which names cannot be read, and what helps; nil if all can.
+func (s *Store) Unreadable(ctx context.Context) error { _, err := s.names.Whole(ctx); return err }
+
 // Close releases what Open opened; the content store stays open.
 func (s *Store) Close() error { return s.names.Close() }
 

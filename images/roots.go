@@ -14,7 +14,7 @@ import (
 // content store is frozen.
 func (s *Store) Roots(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		all, err := s.names.All(ctx)
+		all, err := s.names.Whole(ctx)
 		if err != nil {
 			yield("", err)
 			return

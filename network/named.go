@@ -94,6 +94,9 @@ func (n *Network) Mend() (made []string, err error) {
 // Defined are the networks that people made, by name.
 func (n *Network) Defined() ([]definition.Network, error) { return n.defs.All() }
 
+// Every is Defined with those that are Broken.
+func (n *Network) Every() ([]definition.Network, error) { return n.defs.Every() }
+
 // Find is a network by name, ID or prefix of one; errdefs.ErrNotFound if nobody
 // made it.
 func (n *Network) Find(ref string) (definition.Network, error) { return n.defs.Find(ref) }

@@ -26,6 +26,7 @@ type Brief struct {
 	r      *Runner
 	stamp  stamp
 	seen   *Look // when the directory was as it is; nil if it was not looked at
+	broken error // why not all of it could be read
 }
 
 // Look is what lists show of a container besides its config.
@@ -90,7 +91,10 @@ func (r *Runner) Briefs(context.Context) ([]Brief, error) {
 			read[i].Config, read[i].seen = s.config, s.look
 			return
 		}
-		read[i].Config, errs[i] = dir.Brief()
+		if read[i].Config, errs[i] = dir.Brief(); errors.Is(errs[i], errdefs.ErrCorrupt) {
+			read[i].Config, _, read[i].broken = dir.Kept()
+			errs[i] = nil
+		}
 	})
 	all := make([]Brief, 0, len(found))
 	for i, b := range read {
@@ -118,7 +122,7 @@ func (s *sights) all() map[record.Dir]sight {
 func (s *sights) keep(all []Brief) {
 	now := make(map[record.Dir]sight, len(all))
 	for _, b := range all {
-		if b.stamp.changed != 0 {
+		if b.stamp.changed != 0 && b.broken == nil {
 			now[b.Dir] = sight{b.stamp, b.Config, b.seen}
 		}
 	}
@@ -127,9 +131,9 @@ func (s *sights) keep(all []Brief) {
 	s.of = now
 }
 
-// Look looks at the container: where something is to be put right, it is read whole
-// for it. What was seen before counts while the directory is as it was, and, of a
-// container that runs, its monitor lives.
+// Look looks at the container; with an error it is what could be seen of it. Where
+// something is to be put right, it is read whole for it. What was seen before counts while
+// the directory is as it was, and, of a container that runs, its monitor lives.
 func (b Brief) Look(ctx context.Context) (Look, error) {
 	if b.seen != nil {
 		if b.seen.monitor == "" {
@@ -139,7 +143,11 @@ func (b Brief) Look(ctx context.Context) (Look, error) {
 			return *b.seen, nil
 		}
 	}
-	var l Look
+	l := Look{Asked: b.Config.Network}
+	l.Asked.Name = b.Config.Name
+	if b.broken != nil {
+		return l, b.broken
+	}
 	var err error
 	settled := false
 	if l.State, settled, err = b.state(ctx); err != nil {

@@ -60,11 +60,11 @@ func (r *Runner) cleanStates(ctx context.Context) (removed []string, err error) 
 	}
 	for _, c := range all {
 		before, err := c.record().State()
-		if err != nil {
+		if err != nil || c.Broken() != nil {
 			continue // removed meanwhile, or corrupt, which Remove with force ends
 		}
 		after, err := c.State(ctx)
-		if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
+		if err != nil && !errors.Is(err, errdefs.ErrNotFound) && !unknowable(err) {
 			return removed, err
 		}
 		if before.Alive() && !after.Alive() {

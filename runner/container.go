@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"golang.org/x/sys/unix"
+
 	"cove/errdefs"
 	"cove/events"
 	"cove/runner/life"
@@ -15,7 +17,8 @@ import (
 // life.
 type Container struct {
 	*life.Container
-	r *Runner
+	r      *Runner
+	broken error
 }
 
 func (r *Runner) container(dir record.Dir, cfg record.Config, name string) *Container {
@@ -24,6 +27,9 @@ func (r *Runner) container(dir record.Dir, cfg record.Config, name string) *Cont
 
 // record is the container's directory.
 func (c *Container) record() record.Dir { return record.Dir(c.Dir()) }
+
+// Broken is why not all of the container's config could be read, nil if it could.
+func (c *Container) Broken() error { return c.broken }
 
 // Remove deletes the container, its log and its snapshot. A running one is
 // errdefs.ErrConflict unless force, which kills it.
@@ -36,9 +42,12 @@ func (c *Container) Remove(ctx context.Context, force bool) error {
 }
 
 func (c *Container) remove(ctx context.Context, force bool) error {
+	if c.broken != nil && !force {
+		return c.broken
+	}
 	if force {
 		// First, so that a restart or a commit that waits for it goes on.
-		if err := c.End(ctx); err != nil && !errors.Is(err, errdefs.ErrCorrupt) {
+		if err := c.End(ctx); err != nil && !unknowable(err) {
 			return err
 		}
 	}
@@ -48,7 +57,18 @@ func (c *Container) remove(ctx context.Context, force bool) error {
 	}
 	defer unlock()
 	st, err := c.State(ctx)
-	if err != nil && (!force || !errors.Is(err, errdefs.ErrCorrupt)) {
+	switch {
+	case err == nil:
+	case errors.Is(err, errdefs.ErrCorrupt):
+		if !force {
+			return err
+		}
+		err = c.EndMonitor(ctx) // its processes die with it, whoever they are
+		if err = errors.Join(err, c.record().RemoveSocket(c.r.opts.Run)); err != nil {
+			return err
+		}
+		st = record.State{}
+	case st.Alive() || !unknowable(err):
 		return err
 	}
 	if st.Alive() {
@@ -77,6 +97,12 @@ func (c *Container) remove(ctx context.Context, force bool) error {
 	}
 	c.Tell(events.Destroy)
 	return c.r.removeSnapshot(ctx, c.Config())
+}
+
+// unknowable says that what a container is cannot be read, or that there is no room to record
+// how it ended: both are no reason to keep it.
+func unknowable(err error) bool {
+	return errors.Is(err, errdefs.ErrCorrupt) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
 }
 
 func (r *Runner) removeSnapshot(ctx context.Context, cfg record.Config) error {

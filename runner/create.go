@@ -54,7 +54,7 @@ func (r *Runner) Create(ctx context.Context, cfg record.Config) (*Container, err
 	made := cfg.Name == ""
 	for range 10 {
 		if made {
-			cfg.Name = record.RandomName()
+			cfg.Name = ids.RandomName()
 		}
 		c, err := r.record(ctx, cfg)
 		if !made || !errors.Is(err, errdefs.ErrExists) {

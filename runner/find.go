@@ -29,6 +29,14 @@ func (r *Runner) Get(ctx context.Context, ref string) (*Container, error) {
 	return c, nil
 }
 
+// Removable is Get, also of a container of which not all can be read.
+func (r *Runner) Removable(ctx context.Context, ref string) (*Container, error) {
+	if c, err := r.find(ref); errors.Is(err, errdefs.ErrCorrupt) {
+		return c, nil
+	}
+	return r.Get(ctx, ref)
+}
+
 func noSuch(ref string) error {
 	return errdefs.Errorf(errdefs.ErrNotFound, "no such container: %s", ref)
 }
@@ -62,17 +70,17 @@ func (r *Runner) find(ref string) (*Container, error) {
 		"%q is ambiguous: %d containers have an ID that begins so; give more digits", ref, len(matches))
 }
 
+// load reads a container. With errdefs.ErrCorrupt it is what could be read of it, which is
+// enough to remove it.
 func (r *Runner) load(id string) (*Container, error) {
 	dir := record.Of(r.opts.Root, id)
-	cfg, err := dir.Config()
+	cfg, name, err := dir.Kept()
 	if errors.Is(err, errdefs.ErrNotFound) {
 		return nil, errdefs.Errorf(errdefs.ErrNotFound, "no such container: %.12s", id)
 	}
-	if err != nil {
-		return r.container(dir, cfg, cfg.Name), err
-	}
-	name, err := dir.Name()
-	return r.container(dir, cfg, name), err
+	c := r.container(dir, cfg, name)
+	c.broken = err
+	return c, err
 }
 
 func (r *Runner) ids() ([]string, error) {
@@ -90,7 +98,7 @@ func (r *Runner) ids() ([]string, error) {
 }
 
 // All returns every container, newest first. One that is removed meanwhile is
-// left out.
+// left out; of one that cannot be read [Container.Broken] tells.
 func (r *Runner) All(ctx context.Context) ([]*Container, error) {
 	found, err := r.ids()
 	if err != nil {
@@ -103,7 +111,7 @@ func (r *Runner) All(ctx context.Context) ([]*Container, error) {
 		if errors.Is(errs[i], errdefs.ErrNotFound) {
 			continue
 		}
-		if errs[i] != nil {
+		if errs[i] != nil && !errors.Is(errs[i], errdefs.ErrCorrupt) {
 			return nil, errs[i]
 		}
 		all = append(all, c)
@@ -122,6 +130,10 @@ func (r *Runner) Roots(ctx context.Context) iter.Seq2[string, error] {
 			return
 		}
 		for _, c := range all {
+			if c.Broken() != nil && c.Config().ImageID == "" {
+				yield("", fmt.Errorf("what a container keeps is not known: %w", c.Broken()))
+				return
+			}
 			if c.Config().SnapshotKey != "" && !yield("snapshot/"+c.Config().SnapshotKey, nil) {
 				return
 			}

@@ -34,6 +34,8 @@ type Volume struct {
 	Options map[string]string `json:"options,omitempty"`
 	// Anonymous volumes were named by nobody; they go with their container.
 	Anonymous bool `json:"anonymous,omitempty"`
+	// Broken is why only the name is known. Only All sets it.
+	Broken error `json:"-"`
 }
 
 // Store is the volumes of one local root. It is safe for concurrent use, by
@@ -188,19 +190,23 @@ func (s *Store) Get(name string) (Volume, error) {
 	}
 	body, err := os.ReadFile(filepath.Join(s.dir, name, "volume.json"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return Volume{}, errdefs.Errorf(errdefs.ErrNotFound, "no such volume: %s", name)
-	}
-	if err != nil {
-		return Volume{}, err
+		if _, serr := os.Lstat(filepath.Join(s.dir, name)); errors.Is(serr, fs.ErrNotExist) {
+			return Volume{}, errdefs.Errorf(errdefs.ErrNotFound, "no such volume: %s", name)
+		}
 	}
 	var v Volume
-	if err := json.Unmarshal(body, &v); err != nil {
-		return Volume{}, errdefs.Errorf(errdefs.ErrCorrupt, "volume %s: volume.json: %w", name, err)
+	if err == nil {
+		err = json.Unmarshal(body, &v)
+	}
+	if err != nil {
+		return Volume{}, errdefs.Errorf(errdefs.ErrCorrupt,
+			"volume %s cannot be read: its files are in %s, and can be copied from there before it is removed: %w",
+			name, s.Path(name), err)
 	}
 	return v, nil
 }
 
-// All lists the volumes by name.
+// All lists the volumes by name. One that cannot be read is Broken.
 func (s *Store) All() ([]Volume, error) {
 	entries, err := os.ReadDir(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -218,8 +224,11 @@ func (s *Store) All() ([]Volume, error) {
 		if errors.Is(err, errdefs.ErrNotFound) {
 			continue // removed meanwhile
 		}
+		if errors.Is(err, errdefs.ErrInvalid) {
+			continue // no volume's name: what somebody put there
+		}
 		if err != nil {
-			return nil, err
+			v = Volume{Name: e.Name(), Broken: err}
 		}
 		all = append(all, v)
 	}
@@ -227,9 +236,9 @@ func (s *Store) All() ([]Volume, error) {
 	return all, nil
 }
 
-// Remove deletes a volume and its files. It does not ask who uses it.
+// Remove deletes a volume and its files, also one that cannot be read. It does not ask who uses it.
 func (s *Store) Remove(name string) error {
-	if _, err := s.Get(name); err != nil {
+	if _, err := s.Get(name); err != nil && !errors.Is(err, errdefs.ErrCorrupt) {
 		return err
 	}
 	// Out of sight first, so that no half-removed volume is ever listed.

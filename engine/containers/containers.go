@@ -65,7 +65,9 @@ func (cs *Containers) Stats(ctx context.Context, refs []string, stopped bool) ([
 			return nil, err
 		}
 		for _, c := range all {
-			refs = append(refs, c.ID)
+			if c.Broken == nil {
+				refs = append(refs, c.ID)
+			}
 		}
 	}
 	var out []stats.Sample
@@ -101,7 +103,11 @@ func (cs *Containers) sample(ctx context.Context, ref string, stopped bool) (sta
 // Remove deletes a container with its anonymous volumes when volumes is set.
 // One that runs is errdefs.ErrConflict unless force.
 func (cs *Containers) Remove(ctx context.Context, ref string, force, volumes bool) error {
-	c, err := cs.Container(ctx, ref)
+	r, err := cs.parts.Runner()
+	if err != nil {
+		return err
+	}
+	c, err := r.Removable(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -113,7 +119,9 @@ func (cs *Containers) Remove(ctx context.Context, ref string, force, volumes boo
 		return nil
 	}
 	return uses.WhileNobodyBegins(ctx, cs.parts, func(users map[string][]string) error {
-		unused := slices.DeleteFunc(slices.Clone(names), func(v string) bool { return len(users[v]) > 0 })
+		unused := slices.DeleteFunc(slices.Clone(names), func(v string) bool {
+			return len(users[v])+len(users[uses.Unknown]) > 0
+		})
 		return cs.parts.Volumes().RemoveAnonymous(unused)
 	})
 }

@@ -69,6 +69,15 @@ func (is *Images) ListImages(ctx context.Context, f listing.ImageFilter) ([]list
 	return listing.Images(ctx, store, f, is.parts.Now())
 }
 
+// Unreadable says which images no list shows, as their names cannot be read; nil if all can.
+func (is *Images) Unreadable(ctx context.Context) error {
+	store, err := is.store()
+	if err != nil {
+		return err
+	}
+	return store.Unreadable(ctx)
+}
+
 // ImageNames are the names of all images, as people type them.
 func (is *Images) ImageNames(ctx context.Context) ([]string, error) {
 	store, err := is.store()

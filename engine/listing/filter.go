@@ -55,10 +55,10 @@ var conditions = map[string]func(value string, created func(ref string) (time.Ti
 		than, err := created(v)
 		return func(s Container) bool { return s.Created.After(than) }, err
 	},
-	// The last two are docker's, and never seen here.
+	// Removing is docker's, and never seen here.
 	"status": oneOf(func(s Container, v string) bool { return string(s.State.Status) == v },
 		string(record.Created), string(record.Restarting), string(record.Running), string(record.Paused),
-		string(record.Exited), "removing", "dead"),
+		string(record.Exited), "removing", string(Dead)),
 	"volume": simple(func(s Container, v string) bool {
 		return slices.ContainsFunc(s.Mounts, func(m record.Mounted) bool {
 			return m.Name == v || m.Source == v || m.Target == v
@@ -155,7 +155,8 @@ func (c Container) exposes(port string) bool {
 func (f Filter) compile(created func(ref string) (time.Time, error)) (test, error) {
 	var all []test
 	if f.Running && f.Terms["status"] == nil && f.Terms["exited"] == nil && f.Last == 0 {
-		all = append(all, Container.Runs)
+		// It may be that what is broken runs.
+		all = append(all, func(s Container) bool { return s.Runs() || s.Broken != nil })
 	}
 	for _, key := range slices.Sorted(maps.Keys(f.Terms)) {
 		of := conditions[key]

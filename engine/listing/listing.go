@@ -33,7 +33,13 @@ type Container struct {
 	Exposed []string
 	// Condition is what its health checks have told; "" while it is not checked.
 	Condition string
+	// Broken is why not all of it could be read or put right. What it is then is as far as
+	// that is known; of a state that nobody knows the status is Dead.
+	Broken error
 }
+
+// Dead is docker's status of what can only be removed.
+const Dead record.Status = "dead"
 
 // Of reads the state of a container; one removed meanwhile is
 // errdefs.ErrNotFound.
@@ -111,16 +117,20 @@ func List(ctx context.Context, r *runner.Runner, f Filter) ([]Container, error) 
 // blockSize is how many states are read before it is looked whether more are wanted.
 const blockSize = 64
 
-// ofAll is Of of several, without those that were removed meanwhile.
+// ofAll is Of of several, without those that were removed meanwhile. One that is broken keeps
+// nobody from seeing the others.
 func ofAll(ctx context.Context, all []runner.Brief) ([]Container, error) {
 	read, errs := make([]Container, len(all)), make([]error, len(all))
 	limit.ToCores(len(all), func(i int) {
 		look, err := all[i].Look(ctx)
-		if err != nil {
-			errs[i] = fmt.Errorf("container %s: %w", all[i].Config.Name, err)
-			return
+		if errs[i] = ctx.Err(); errors.Is(err, errdefs.ErrNotFound) {
+			errs[i] = err
+		}
+		if look.State.Status == "" {
+			look.State.Status = Dead
 		}
 		read[i] = of(all[i].Config, look)
+		read[i].Broken = err
 	})
 	shown := make([]Container, 0, len(all))
 	for i, s := range read {
@@ -151,6 +161,8 @@ func (c Container) Status(now time.Time) string {
 		return fmt.Sprintf("Restarting (%d) %s", s.ExitCode, Ago(now, s.FinishedAt))
 	case record.Exited:
 		return fmt.Sprintf("Exited (%d) %s", s.ExitCode, Ago(now, s.FinishedAt))
+	case Dead:
+		return "Dead"
 	default:
 		return "Created"
 	}

@@ -22,6 +22,7 @@ import (
 	"cove/engine/runspec/parse"
 	"cove/engine/uses"
 	"cove/errdefs"
+	"cove/internal/ids"
 	"cove/network"
 	"cove/network/definition"
 	"cove/network/etc"
@@ -47,6 +48,8 @@ type Network struct {
 	dockertypes.Network
 	// Users are the names of the containers that ask for it, running or not.
 	Users []string
+	// Broken is why only the ID is known, which is the name then.
+	Broken error
 }
 
 // Networks are the networks of one state root.
@@ -100,17 +103,24 @@ func (ns *Networks) Networks(ctx context.Context, f Filter) ([]Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	defs, err := nets.Defined()
+	defs, err := nets.Every()
 	if err != nil {
 		return nil, err
 	}
-	all := ns.predefined(nets)
+	var all []Network
+	for _, n := range ns.predefined(nets) {
+		all = append(all, Network{Network: n})
+	}
 	for _, def := range defs {
-		all = append(all, dockertypes.OfNetwork(def))
+		one := Network{Network: dockertypes.OfNetwork(def), Broken: def.Broken}
+		if def.Broken != nil {
+			one.Name = ids.Short(def.ID)
+		}
+		all = append(all, one)
 	}
 	list := make([]Network, 0, len(all))
 	for _, n := range all {
-		if n := (Network{Network: n, Users: users[n.Name]}); f.matches(n) {
+		if n.Users = users[n.Name]; f.matches(n) {
 			list = append(list, n)
 		}
 	}
@@ -211,7 +221,7 @@ func (ns *Networks) RemoveNetwork(ctx context.Context, ref string) error {
 		return err
 	}
 	def, err := nets.Find(ref)
-	if err != nil {
+	if err != nil && !errors.Is(err, errdefs.ErrCorrupt) {
 		return err
 	}
 	return nets.Undefine(ctx, def.ID)
@@ -236,7 +246,7 @@ func (ns *Networks) PruneNetworks(ctx context.Context, f listing.PruneFilter) (r
 		return nil, err
 	}
 	for _, n := range all {
-		if slices.Contains(network.Predefined(), n.Name) || !goes(n.Created, n.Labels) {
+		if n.Broken != nil || slices.Contains(network.Predefined(), n.Name) || !goes(n.Created, n.Labels) {
 			continue
 		}
 		switch err := ns.RemoveNetwork(ctx, n.ID); {

@@ -84,6 +84,10 @@ func Count(ctx context.Context, p *parts.Parts) (map[digest.Digest]int, error) {
 // that will be named when it is made.
 const VolumePrefix = "volume/"
 
+// Unknown, in the place of a volume's name, is whoever may have any: a container that cannot be
+// read.
+const Unknown = "*"
+
 // Volumes maps the names of volumes to those of the containers that have them.
 func Volumes(ctx context.Context, p *parts.Parts) (map[string][]string, error) {
 	all, err := Containers(ctx, p, listing.Filter{})
@@ -92,6 +96,9 @@ func Volumes(ctx context.Context, p *parts.Parts) (map[string][]string, error) {
 	}
 	users := map[string][]string{}
 	for _, c := range all {
+		if c.Broken != nil && c.ImageID == "" {
+			users[Unknown] = append(users[Unknown], c.Name)
+		}
 		for _, v := range record.Volumes(c.Mounts) {
 			if !slices.Contains(users[v], c.Name) {
 				users[v] = append(users[v], c.Name)

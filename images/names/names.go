@@ -112,17 +112,31 @@ func (s *Set) read(file, name string) (Record, error) {
 		err = json.Unmarshal(b, &r)
 	}
 	if err != nil {
-		return Record{}, errdefs.Errorf(errdefs.ErrCorrupt, "image name file %s: %w", file, err)
+		return Record{}, errdefs.Errorf(errdefs.ErrCorrupt, "image name file %s cannot be read: "+
+			"pull, build or tag the image that is missing again, or remove the file: %w",
+			filepath.Join(s.dir.Name(), file), err)
 	}
 	return r, nil
 }
 
-// All returns every record, sorted by name. It is a view of one moment: without
-// the lock, a folder that is read while a record moves could show neither its
+// All returns every record that can be read, sorted by name. It is a view of one moment:
+// without the lock, a folder that is read while a record moves could show neither its
 // old file nor its new one.
 func (s *Set) All(ctx context.Context) (all []Record, err error) {
 	err = s.View(ctx, func(found []Record) error { all = found; return nil })
 	return all, err
+}
+
+// Whole is All, for who needs to know what nobody names: a record that cannot be read is
+// errdefs.ErrCorrupt.
+func (s *Set) Whole(ctx context.Context) (all []Record, err error) {
+	lock, err := s.lock(ctx, filelock.Shared)
+	if err != nil {
+		return nil, err
+	}
+	defer filelock.Release(lock)
+	all, broken, err := s.every(ctx)
+	return all, errors.Join(err, broken)
 }
 
 // View calls look with every record, as All returns them, while none changes.
@@ -140,28 +154,35 @@ func (s *Set) View(ctx context.Context, look func([]Record) error) error {
 }
 
 func (s *Set) all(ctx context.Context) ([]Record, error) {
+	all, _, err := s.every(ctx)
+	return all, err
+}
+
+// every reads all records; broken tells of those that cannot be read.
+func (s *Set) every(ctx context.Context) (all []Record, broken, err error) {
 	entries, err := fs.ReadDir(s.dir.FS(), ".")
 	if err != nil {
-		return nil, fmt.Errorf("listing image names: %w", err)
+		return nil, nil, fmt.Errorf("listing image names: %w", err)
 	}
-	var all []Record
 	for _, e := range entries {
 		if !strings.HasSuffix(e.Name(), suffix) {
 			continue
 		}
 		r, err := s.read(e.Name(), e.Name())
-		if errors.Is(err, errdefs.ErrNotFound) {
-			continue // removed meanwhile
+		switch {
+		case errors.Is(err, errdefs.ErrNotFound): // removed meanwhile
+		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOMEM):
+			return nil, nil, err
+		case err != nil:
+			broken = errors.Join(broken, err)
+		default:
+			all = append(all, r)
 		}
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, r)
 	}
 	slices.SortFunc(all, func(a, b Record) int {
 		return strings.Compare(a.Name+" "+a.Target.Digest.String(), b.Name+" "+b.Target.Digest.String())
 	})
-	return all, ctx.Err()
+	return all, broken, ctx.Err()
 }
 
 // Change is a transaction on a Set: while it runs, no other process changes a

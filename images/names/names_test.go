@@ -118,11 +118,15 @@ func TestDamagedRecordIsNamed(t *testing.T) {
 	root := t.TempDir()
 	s := open(t, root)
 	r := record("docker.io/library/redis:7", "a")
-	put(t, s, r)
+	other := record("docker.io/library/redis:8", "b")
+	put(t, s, r, other)
 	if err := os.WriteFile(filepath.Join(root, "names", r.file()), []byte("{"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range []error{second(s.Get(r.Name)), second(s.All(t.Context()))} {
+	if all, err := s.All(t.Context()); err != nil || len(all) != 1 || all[0].Name != other.Name {
+		t.Errorf("the others are %v, %v", all, err)
+	}
+	for _, err := range []error{second(s.Get(r.Name)), second(s.Whole(t.Context()))} {
 		if !errors.Is(err, errdefs.ErrCorrupt) || !strings.Contains(err.Error(), r.file()) {
 			t.Errorf("a damaged record: %v", err)
 		}

@@ -51,6 +51,8 @@ type Network struct {
 	Options map[string]string `json:"options,omitempty"`
 	// Reserved are addresses that no container gets, by what they are for.
 	Reserved map[string]netip.Addr `json:"reserved,omitempty"`
+	// Broken is why only the ID is known. Only Every sets it.
+	Broken error `json:"-"`
 }
 
 // Space is the addresses of one family.
@@ -201,7 +203,8 @@ func (s *Store) Get(id string) (Network, error) {
 		err = leanjson.Unmarshal(data, &n)
 	}
 	if err != nil {
-		return n, fmt.Errorf("network %s: %w", ids.Short(id), err)
+		return Network{ID: id}, errdefs.Errorf(errdefs.ErrCorrupt,
+			"network %s: %s cannot be read: remove the network and make it again: %w", ids.Short(id), FileName, err)
 	}
 	return n, nil
 }
@@ -213,14 +216,14 @@ func notFound(ref string) error {
 // Find is the network of a name, an ID or a prefix of one that is unambiguous;
 // errdefs.ErrNotFound if there is none.
 func (s *Store) Find(ref string) (Network, error) {
-	all, err := s.All()
+	all, err := s.Every()
 	if err != nil {
 		return Network{}, err
 	}
 	var found []Network
 	for _, n := range all {
-		if n.Name == ref || n.ID == ref {
-			return n, nil
+		if n.ID == ref || n.Broken == nil && n.Name == ref {
+			return n, n.Broken
 		}
 		if ref != "" && strings.HasPrefix(n.ID, ref) {
 			found = append(found, n)
@@ -230,14 +233,21 @@ func (s *Store) Find(ref string) (Network, error) {
 	case 0:
 		return Network{}, notFound(ref)
 	case 1:
-		return found[0], nil
+		return found[0], found[0].Broken
 	}
 	return Network{}, errdefs.Errorf(errdefs.ErrInvalid, "network %s is ambiguous (%d matches found on ID prefix)", ref,
 		len(found))
 }
 
-// All lists the networks by name.
+// All lists the networks by name, without those that cannot be read: nobody can be
+// connected to them.
 func (s *Store) All() ([]Network, error) {
+	all, err := s.Every()
+	return slices.DeleteFunc(all, func(n Network) bool { return n.Broken != nil }), err
+}
+
+// Every is All with those that are Broken, which come first.
+func (s *Store) Every() ([]Network, error) {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("network: listing networks: %w", err)
@@ -249,7 +259,7 @@ func (s *Store) All() ([]Network, error) {
 			continue // half made, or being removed
 		}
 		if err != nil {
-			return nil, err
+			n = Network{ID: e.Name(), Broken: err}
 		}
 		all = append(all, n)
 	}
@@ -267,8 +277,13 @@ func (s *Store) Remove(ctx context.Context, id string, idle func(n Network, forg
 	}
 	defer unlock()
 	n, err := s.Get(id)
-	if err != nil {
+	if err != nil && !errors.Is(err, errdefs.ErrCorrupt) {
 		return err
+	}
+	if n.Broken = err; err != nil {
+		if n.Name == "" {
+			n.Name = ids.Short(id) // which is all that can be told of it
+		}
 	}
 	if err := idle(n, func() error { return s.forget(n) }); err != nil {
 		return err

@@ -106,9 +106,9 @@ func (c *Container) await(
 	}
 }
 
-// endMonitor kills a monitor that does not answer, after its container ended:
+// EndMonitor kills a monitor that does not answer, after its container ended:
 // nothing is lost then. What it had to do is done by whoever looks next.
-func (c *Container) endMonitor(ctx context.Context) error {
+func (c *Container) EndMonitor(ctx context.Context) error {
 	return c.endHolder(ctx, record.MonitorLock)
 }
 

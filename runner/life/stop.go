@@ -227,7 +227,7 @@ func (c *Container) finish(ctx context.Context, st record.State) error {
 			"container %s: its process %d does not end: it waits in the kernel (state %c)",
 			c, st.Pid, process.State(st.Pid))
 	}
-	if err := c.endMonitor(ctx); err != nil && !errors.Is(err, errdefs.ErrNotFound) {
+	if err := c.EndMonitor(ctx); err != nil && !errors.Is(err, errdefs.ErrNotFound) {
 		return err
 	}
 	if _, err = c.State(ctx); errors.Is(err, errdefs.ErrNotFound) {

@@ -56,16 +56,14 @@ func (d Dir) RemoveSocket(run string) error {
 }
 
 // Name reads the present name: Config's, unless it was renamed.
-func (d Dir) Name() (string, error) {
-	var name string
-	err := readFile(d.Path("name"), func(data []byte) error {
-		name = strings.TrimSpace(string(data))
+func (d Dir) Name() (name string, err error) {
+	err = d.readFile(nameFileOwn, func(data []byte) error {
+		if name = strings.TrimSpace(string(data)); name == "" {
+			return errors.New("it is empty")
+		}
 		return nil
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", notFound(d)
-	}
-	return name, err
+	return name, d.needed(nameFileOwn, err)
 }
 
 // State reads state.json as it is; whether it is still true, the monitor's
@@ -73,7 +71,7 @@ func (d Dir) Name() (string, error) {
 // its monitor writes, but a mark beside it.
 func (d Dir) State() (State, error) {
 	var st State
-	if err := d.read("state.json", &st); err != nil {
+	if err := d.needed(stateFile, d.read(stateFile, &st)); err != nil {
 		return st, err
 	}
 	if st.Status == Running && d.Marked(PausedMark) {
@@ -140,24 +138,6 @@ func notFound(d Dir) error {
 	return errdefs.Errorf(errdefs.ErrNotFound, "no such container: %s", d.ID())
 }
 
-func (d Dir) read(name string, into any) error {
-	var garbled error
-	err := readFile(d.Path(name), func(data []byte) error {
-		garbled = leanjson.Unmarshal(data, into)
-		return nil
-	})
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return notFound(d)
-	case err != nil:
-		return fmt.Errorf("runner: container %s: %w", d.ID(), err)
-	case garbled != nil:
-		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrCorrupt,
-			"runner: container %s: %s: %v", d.ID(), name, garbled), errdefs.Force, d.ID())
-	}
-	return nil
-}
-
 // writeJSON replaces a file, without the promise that it outlives a power cut.
 func (d Dir) writeJSON(name string, v any) error {
 	data, err := leanjson.Marshal(v)
@@ -178,8 +158,8 @@ func (d Dir) SetState(st State, durable bool) error {
 	if durable {
 		keep = atomicfile.Durable
 	}
-	if err := atomicfile.WriteFull(atomicfile.Host{}, d.Path("state.json"), data, 0o600, keep); err != nil {
-		return fmt.Errorf("runner: container %s: writing state.json: %w", d.ID(), err)
+	if err := atomicfile.WriteFull(atomicfile.Host{}, d.Path(stateFile), data, 0o600, keep); err != nil {
+		return fmt.Errorf("runner: container %s: writing %s: %w", d.ID(), stateFile, err)
 	}
 	return nil
 }

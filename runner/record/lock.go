@@ -82,6 +82,8 @@ func (d Dir) lock(ctx context.Context, name LockName) (*os.File, error) {
 	defer cancel()
 	f, err := filelock.Open(ctx, d.Path(string(name)), filelock.Exclusive)
 	switch {
+	case insteadOf[name] != "" && (errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)):
+		return d.lockInstead(ctx, insteadOf[name])
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, notFound(d)
 	case err != nil:
@@ -96,6 +98,26 @@ func (d Dir) lock(ctx context.Context, name LockName) (*os.File, error) {
 	if err := Sign(f, process.Self()); err != nil {
 		Unlock(f)
 		return nil, fmt.Errorf("runner: container %s: %w", d.ID(), err)
+	}
+	return f, nil
+}
+
+// insteadOf are the files that are locked where a full disk has no room for the lock's own,
+// so that what fills it can be removed.
+var insteadOf = map[LockName]string{ControlLock: configFile, ReconcileLock: BriefFile}
+
+// lockInstead locks a file that is no lock, which nobody signs.
+func (d Dir) lockInstead(ctx context.Context, name string) (*os.File, error) {
+	f, err := os.OpenFile(d.Path(name), os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("runner: container %s: %w", d.ID(), err)
+	}
+	if err = filelock.Lock(ctx, f, filelock.Exclusive); err == nil && d.Gone() {
+		err = notFound(d)
+	}
+	if err != nil {
+		Unlock(f)
+		return nil, err
 	}
 	return f, nil
 }

@@ -98,7 +98,8 @@ func (d Dir) Remove() error {
 }
 
 // VolumesInUse are the names of all volumes that a container of the root has,
-// but for one that is about to go.
+// but for one that is about to go. Of a container that cannot be read nobody knows:
+// that is errdefs.ErrCorrupt.
 func VolumesInUse(root, but string) (map[string]bool, error) {
 	return volumesOf(root, func(d Dir) bool { return d.ID() != but })
 }
@@ -113,11 +114,11 @@ func volumesOf(root string, count func(Dir) bool) (map[string]bool, error) {
 		if !ids.Valid(e.Name()) || !count(Of(root, e.Name())) {
 			continue
 		}
-		cfg, err := Of(root, e.Name()).Config()
-		if errors.Is(err, errdefs.ErrNotFound) {
+		cfg, _, err := Of(root, e.Name()).Kept()
+		switch {
+		case errors.Is(err, errdefs.ErrNotFound):
 			continue // removed meanwhile
-		}
-		if err != nil {
+		case err != nil && cfg.ImageID == "": // else what lists show of it names its volumes
 			return nil, err
 		}
 		for _, name := range Volumes(cfg.Mounts) {

@@ -29,8 +29,11 @@ func testDir(t *testing.T) Dir {
 func TestState(t *testing.T) {
 	t.Parallel()
 	d := testDir(t)
-	if _, err := d.State(); !errors.Is(err, errdefs.ErrNotFound) {
+	if _, err := d.State(); !errors.Is(err, errdefs.ErrCorrupt) {
 		t.Errorf("no state: %v", err)
+	}
+	if _, err := Dir(string(d) + "c").State(); !errors.Is(err, errdefs.ErrNotFound) {
+		t.Errorf("no directory: %v", err)
 	}
 	want := State{Status: Running, Pid: 7, StartedAt: time.Unix(1, 2).UTC()}
 	for _, durable := range []bool{false, true} {

@@ -28,7 +28,7 @@ const updatedFile = "updated"
 // Config is what the container was asked to be, with what was changed since.
 func (d Dir) Config() (Config, error) {
 	var cfg Config
-	if err := d.read("config.json", &cfg); err != nil {
+	if err := d.needed(configFile, d.read(configFile, &cfg)); err != nil {
 		return cfg, err
 	}
 	u, err := d.updated()

@@ -154,6 +154,9 @@ func Release(ctx context.Context, root string, cfg record.Config) error {
 		}
 		errs = append(errs, locked(ctx, root, func() error {
 			used, err := record.VolumesOfTheLiving(root, cfg.ID)
+			if errors.Is(err, errdefs.ErrCorrupt) {
+				return nil // one that cannot be read may have it
+			}
 			if err != nil || used[name] {
 				return err
 			}

@@ -43,10 +43,11 @@ func RemoveSnapshot(ctx context.Context, root string, cfg record.Config) error {
 func Discard(ctx context.Context, dir record.Dir, cfg record.Config) error {
 	if anonymous := record.Anonymous(cfg.Mounts); len(anonymous) > 0 {
 		used, err := record.VolumesInUse(dir.Root(), cfg.ID)
-		if err != nil {
+		unknown := errors.Is(err, errdefs.ErrCorrupt) // they stay for a prune to find
+		if err != nil && !unknown {
 			return err
 		}
-		own := slices.DeleteFunc(anonymous, func(v string) bool { return used[v] })
+		own := slices.DeleteFunc(anonymous, func(v string) bool { return unknown || used[v] })
 		if err := volume.Open(dir.Root()).RemoveAnonymous(own); err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
+	"cove/internal/cli/remedy"
 	"cove/internal/cli/verbs"
 )
 
@@ -58,6 +59,11 @@ func List(a *app.App, use string) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		for _, c := range rows {
+			if c.Broken != nil {
+				a.Warnf("%s", remedy.Text(c.Broken))
+			}
+		}
 		o := lists.Options{Now: time.Now(), NoTrunc: noTrunc}
 		shown, err := containerRows(cmd.Context(), eng, rows, sizes || output.Uses(out.Format, "Size"), o)
 		if err != nil {
@@ -80,6 +86,9 @@ func containerRows(
 			continue
 		}
 		size, err := eng.ContainerSize(ctx, c)
+		if c.Broken != nil && err != nil {
+			err = nil // which was told
+		}
 		if errors.Is(err, errdefs.ErrNotFound) {
 			continue
 		}

@@ -61,6 +61,9 @@ func List(a *app.App, use string) *cobra.Command {
 			return err
 		}
 		warnBroken(a, rows)
+		if err := eng.Unreadable(cmd.Context()); err != nil {
+			a.Warnf("%v", err)
+		}
 		if out.Quiet {
 			rows = slices.CompactFunc(rows, func(a, b row) bool { return a.ID == b.ID })
 		}

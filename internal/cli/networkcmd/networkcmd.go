@@ -56,6 +56,9 @@ func list(a *app.App) *cobra.Command {
 		}
 		shown := make([]lists.Network, 0, len(rows))
 		for _, n := range rows {
+			if n.Broken != nil {
+				a.Warnf("%v", n.Broken)
+			}
 			shown = append(shown, lists.OfNetwork(n, lists.Options{NoTrunc: whole}))
 		}
 		return table.Write(a.Out, out, shown)

@@ -11,6 +11,7 @@ import (
 // remedy is done to, and is left out where there is none.
 var words = map[errdefs.Remedy]string{
 	errdefs.Force:           "--force does it all the same",
+	errdefs.RemoveForced:    "remove it with: rm -f %s",
 	errdefs.StopFirst:       "stop %s first",
 	errdefs.GiveName:        "give one with --name",
 	errdefs.PlainHTTP:       "if plain HTTP is meant, say --insecure-registry %s",

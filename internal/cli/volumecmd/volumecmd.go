@@ -120,6 +120,9 @@ func list(a *app.App) *cobra.Command {
 		}
 		shown := make([]lists.Volume, 0, len(rows))
 		for _, v := range rows {
+			if v.Broken != nil {
+				a.Warnf("%v", v.Broken)
+			}
 			shown = append(shown, lists.OfVolume(v))
 		}
 		return table.Write(a.Out, out, shown)

@@ -1,4 +1,4 @@
-package record
+package ids
 
 import "math/rand/v2"
 
