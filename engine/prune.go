@@ -227,7 +227,8 @@ func (e *Engine) pruneContainers(ctx context.Context, o PruneOptions, p *Pruned)
 		return err
 	}
 	for _, c := range all {
-		if c.Runs() || c.State.Status == listing.Dead || starting[uses.SnapshotKey(c.ID)] || !goes(c.Created, c.Labels) {
+		unknown := c.State.Status == listing.Dead
+		if c.Runs() || unknown || starting[uses.SnapshotKey(c.ID)] || !goes(c.Created, c.Labels) {
 			continue
 		}
 		err := e.Remove(ctx, c.ID, false, true)

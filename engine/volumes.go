@@ -159,11 +159,8 @@ func (e *Engine) pruneVolumes(ctx context.Context, o PruneOptions, p *Pruned) er
 			return err
 		}
 		for _, v := range all {
-			if v.Broken != nil {
-				continue // nobody knows how old it is, or whether it had a name
-			}
-			if len(users[v.Name]) > 0 || v.Anonymous && len(users[""]) > 0 || !v.Anonymous && !o.AllVolumes ||
-				!goes(v.Created, v.Labels) {
+			if v.Broken != nil || len(users[v.Name]) > 0 || v.Anonymous && len(users[""]) > 0 ||
+				!v.Anonymous && !o.AllVolumes || !goes(v.Created, v.Labels) {
 				continue
 			}
 			size, err := tree.Measure(ctx, e.parts.Volumes().Path(v.Name))

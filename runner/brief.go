@@ -6,11 +6,9 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/dirwatch"
 	"cove/internal/limit"
 	"cove/internal/process"
 	"cove/network"
@@ -24,7 +22,7 @@ type Brief struct {
 	Config record.Config
 	Dir    record.Dir
 	r      *Runner
-	stamp  stamp
+	stamp  dirwatch.Stamp
 	seen   *Look // when the directory was as it is; nil if it was not looked at
 	broken error // why not all of it could be read
 }
@@ -48,31 +46,9 @@ type sights struct {
 }
 
 type sight struct {
-	stamp  stamp
+	stamp  dirwatch.Stamp
 	config record.Config
 	look   *Look
-}
-
-// stamp is one state of a container's directory. Whatever changes a container replaces,
-// makes or removes a file there, and so gives the directory another time.
-type stamp struct {
-	ino     uint64
-	changed int64 // nanoseconds; 0 is too near to tell the next change from the last
-}
-
-// grain is more than what lies between two times that a filesystem can give.
-const grain = 50 * time.Millisecond
-
-func stampOf(dir record.Dir) stamp {
-	var st unix.Stat_t
-	if unix.Stat(string(dir), &st) != nil {
-		return stamp{} // which reading it will tell
-	}
-	changed := max(st.Mtim.Nano(), st.Ctim.Nano())
-	if time.Since(time.Unix(0, changed)) < grain {
-		return stamp{}
-	}
-	return stamp{st.Ino, changed}
 }
 
 // Briefs returns every container, newest first, without reading the whole of any. One
@@ -86,7 +62,7 @@ func (r *Runner) Briefs(context.Context) ([]Brief, error) {
 	read, errs := make([]Brief, len(found)), make([]error, len(found))
 	limit.ToCores(len(found), func(i int) {
 		dir := record.Of(r.opts.Root, found[i])
-		read[i] = Brief{Dir: dir, r: r, stamp: stampOf(dir)}
+		read[i] = Brief{Dir: dir, r: r, stamp: dirwatch.StampOf(string(dir))}
 		if s, ok := seen[dir]; ok && s.stamp == read[i].stamp {
 			read[i].Config, read[i].seen = s.config, s.look
 			return
@@ -122,7 +98,7 @@ func (s *sights) all() map[record.Dir]sight {
 func (s *sights) keep(all []Brief) {
 	now := make(map[record.Dir]sight, len(all))
 	for _, b := range all {
-		if b.stamp.changed != 0 && b.broken == nil {
+		if b.stamp != (dirwatch.Stamp{}) && b.broken == nil {
 			now[b.Dir] = sight{b.stamp, b.Config, b.seen}
 		}
 	}
@@ -165,7 +141,7 @@ func (b Brief) Look(ctx context.Context) (Look, error) {
 		l.monitor = b.Dir.Holder(record.MonitorLock)
 		settled = settled && l.monitor != ""
 	}
-	if settled && b.stamp.changed != 0 && slices.Contains(steady, l.State.Status) {
+	if settled && b.stamp != (dirwatch.Stamp{}) && slices.Contains(steady, l.State.Status) {
 		b.r.seen.add(b, l)
 	}
 	return l, nil

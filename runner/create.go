@@ -15,6 +15,7 @@ import (
 	"cove/internal/leanjson"
 	"cove/internal/process"
 	"cove/runner/record"
+	"cove/runner/signals"
 )
 
 func validName(name string) error {
@@ -42,7 +43,7 @@ func (r *Runner) Create(ctx context.Context, cfg record.Config) (*Container, err
 			return nil, err
 		}
 	}
-	if _, err := record.ParseSignal(cfg.StopSignal); err != nil {
+	if _, err := signals.Parse(cfg.StopSignal); err != nil {
 		return nil, fmt.Errorf("stop signal: %w", err)
 	}
 	if cfg.Created.IsZero() {

@@ -10,6 +10,7 @@ import (
 
 	"cove/runner"
 	"cove/runner/record"
+	"cove/runner/signals"
 )
 
 // These names of the runner are repeated here, so that whoever shows an engine to
@@ -66,7 +67,7 @@ func (o StopOptions) signal() (syscall.Signal, error) {
 	if o.Signal == "" {
 		return 0, nil
 	}
-	return record.ParseSignal(o.Signal)
+	return signals.Parse(o.Signal)
 }
 
 func (o StopOptions) timeout() time.Duration {
@@ -107,7 +108,7 @@ func (cs *Containers) Restart(ctx context.Context, ref string, o StopOptions) er
 // KILL. One that does not run is errdefs.ErrConflict, and what is no signal
 // errdefs.ErrInvalid.
 func (cs *Containers) Kill(ctx context.Context, ref, signal string) error {
-	sig, err := record.ParseSignal(cmp.Or(signal, "KILL"))
+	sig, err := signals.Parse(cmp.Or(signal, "KILL"))
 	if err != nil {
 		return err
 	}

@@ -23,3 +23,18 @@ func TestIDs(t *testing.T) {
 		t.Errorf("Boot is %q", again)
 	}
 }
+
+func TestRandomName(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for range 100 {
+		name := RandomName()
+		if adjective, noun, ok := strings.Cut(name, "_"); !ok || adjective == "" || noun == "" || !ValidName(name) {
+			t.Errorf("%q is no name", name)
+		}
+		seen[name] = true
+	}
+	if len(seen) < 50 {
+		t.Errorf("100 names are %d", len(seen))
+	}
+}

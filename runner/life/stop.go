@@ -15,6 +15,7 @@ import (
 	"cove/events"
 	"cove/internal/process"
 	"cove/runner/record"
+	"cove/runner/signals"
 )
 
 // Kill sends a signal to the container's first process. With SIGKILL the kernel
@@ -25,7 +26,7 @@ func (c *Container) Kill(ctx context.Context, sig syscall.Signal) error {
 	if err != nil {
 		return err
 	}
-	own, serr := record.ParseSignal(c.cfg.StopSignal) // an image may name one that does not exist
+	own, serr := signals.Parse(c.cfg.StopSignal) // an image may name one that does not exist
 	if sig == unix.SIGKILL || serr == nil && sig == own {
 		if waited, err := c.stopped(ctx, st); waited || err != nil {
 			return err
@@ -156,7 +157,7 @@ func (c *Container) endWithin(
 		}
 	}
 	if sig == 0 {
-		if sig, err = record.ParseSignal(c.cfg.StopSignal); err != nil {
+		if sig, err = signals.Parse(c.cfg.StopSignal); err != nil {
 			return err
 		}
 	}

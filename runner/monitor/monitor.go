@@ -38,6 +38,7 @@ import (
 	"cove/runner/monitor/shortage"
 	"cove/runner/record"
 	"cove/runner/restart"
+	"cove/runner/signals"
 	"cove/runner/sources"
 	"cove/runner/task"
 	"cove/runner/told"
@@ -176,7 +177,7 @@ func (m *monitor) filters() seccomp.Cache {
 }
 
 func (m *monitor) stopSignal() syscall.Signal {
-	if sig, err := record.ParseSignal(m.cfg.StopSignal); err == nil {
+	if sig, err := signals.Parse(m.cfg.StopSignal); err == nil {
 		return sig
 	}
 	return unix.SIGTERM

@@ -16,7 +16,7 @@ import (
 	"cove/errdefs"
 	"cove/runner/oci/state"
 	"cove/runner/pstable"
-	"cove/runner/record"
+	"cove/runner/signals"
 	"cove/runner/task"
 )
 
@@ -56,7 +56,7 @@ func (a *app) kill(ctx context.Context, args []string) (int, error) {
 	if len(rest) == 2 && rest[1] == "0" {
 		sig = 0 // none: is there a process to send it to?
 	} else if len(rest) == 2 {
-		if sig, err = record.ParseSignal(rest[1]); err != nil {
+		if sig, err = signals.Parse(rest[1]); err != nil {
 			return 1, err
 		}
 	}

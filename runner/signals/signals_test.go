@@ -1,4 +1,4 @@
-package record
+package signals
 
 import (
 	"testing"
@@ -6,18 +6,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestParseSignal(t *testing.T) {
+func TestParse(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]unix.Signal{
 		"": unix.SIGTERM, "9": unix.SIGKILL, "KILL": unix.SIGKILL, "SIGKILL": unix.SIGKILL, "sigint": unix.SIGINT,
 		"RTMIN+3": 37, "SIGRTMAX-1": 63, "RTMIN": 34,
 	} {
-		if got, err := ParseSignal(text); err != nil || got != want {
+		if got, err := Parse(text); err != nil || got != want {
 			t.Errorf("%q: %v, %v", text, got, err)
 		}
 	}
 	for _, text := range []string{"0", "65", "-1", "NOPE", "RTMIN+99", "RTMIN+x", " KILL"} {
-		if got, err := ParseSignal(text); err == nil {
+		if got, err := Parse(text); err == nil {
 			t.Errorf("%q: %v", text, got)
 		}
 	}

@@ -1,4 +1,5 @@
-package record
+// Package signals reads signals as people write them.
+package signals
 
 import (
 	"strconv"
@@ -10,9 +11,9 @@ import (
 	"cove/errdefs"
 )
 
-// ParseSignal reads a signal as people write it: 9, KILL, SIGKILL, sigkill,
+// Parse reads a signal as people write it: 9, KILL, SIGKILL, sigkill,
 // RTMIN+1. Empty is SIGTERM.
-func ParseSignal(text string) (syscall.Signal, error) {
+func Parse(text string) (syscall.Signal, error) {
 	if text == "" {
 		return unix.SIGTERM, nil
 	}
