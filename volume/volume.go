@@ -78,6 +78,9 @@ func (s *Store) Clean() (removed []string, err error) {
 }
 
 func check(name string) error {
+	if name == "" {
+		return errdefs.Errorf(errdefs.ErrInvalid, "invalid volume name or ID: value is empty")
+	}
 	if !ids.ValidName(name) {
 		return errdefs.Errorf(errdefs.ErrInvalid,
 			"volume %q: a name has 2 to 128 of the characters [a-zA-Z0-9_.-]; a host directory is given by its absolute path", name)

@@ -216,6 +216,9 @@ func notFound(ref string) error {
 // Find is the network of a name, an ID or a prefix of one that is unambiguous;
 // errdefs.ErrNotFound if there is none.
 func (s *Store) Find(ref string) (Network, error) {
+	if ref == "" {
+		return Network{}, errdefs.Errorf(errdefs.ErrInvalid, "invalid network name or ID: value is empty")
+	}
 	all, err := s.Every()
 	if err != nil {
 		return Network{}, err

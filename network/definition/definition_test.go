@@ -3,6 +3,8 @@ package definition
 import (
 	"errors"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"cove/errdefs"
@@ -39,10 +41,30 @@ func TestStore(t *testing.T) {
 			t.Errorf("Find(%s) is %+v, %v", ref, found, err)
 		}
 	}
-	for _, ref := range []string{"", "nope", "we"} {
+	if _, err := s.Find(""); !errors.Is(err, errdefs.ErrInvalid) {
+		t.Errorf("Find of nothing: %v", err)
+	}
+	for _, ref := range []string{"nope", "we"} {
 		if _, err := s.Find(ref); !errors.Is(err, errdefs.ErrNotFound) {
 			t.Errorf("Find(%q): %v", ref, err)
 		}
+	}
+	harmed := filepath.Join(s.Dir(made.ID), FileName)
+	whole, err := os.ReadFile(harmed)
+	if err := errors.Join(err, os.WriteFile(harmed, whole[:9], 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := s.All(); err != nil || len(all) != 0 {
+		t.Errorf("All with one that cannot be read: %v, %v", all, err)
+	}
+	if _, err := s.Find(made.ID[:12]); !errors.Is(err, errdefs.ErrCorrupt) {
+		t.Errorf("Find of one that cannot be read: %v", err)
+	}
+	if every, err := s.Every(); err != nil || len(every) != 1 || every[0].ID != made.ID || every[0].Broken == nil {
+		t.Errorf("Every: %+v, %v", every, err)
+	}
+	if err := os.WriteFile(harmed, whole, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	broken := errors.New("its bridge cannot be raised")
 	other := Network{Name: "other", Subnet: netip.MustParsePrefix("10.2.0.0/16")}

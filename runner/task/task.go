@@ -23,6 +23,7 @@ import (
 	"cove/sandbox"
 	"cove/sandbox/apparmor"
 	"cove/sandbox/cgroup"
+	"cove/sandbox/check"
 	"cove/sandbox/files"
 	"cove/sandbox/host"
 	"cove/sandbox/plan"
@@ -291,6 +292,9 @@ func startError(err error) error {
 		return err
 	}
 	code := 125
+	if errors.Is(err, check.ErrNoProgram) {
+		code = 127
+	}
 	if step, ok := errors.AsType[*sandbox.StepError](err); ok {
 		code = step.ExitCode()
 	}

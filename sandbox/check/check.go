@@ -28,6 +28,9 @@ func Spec(s *specs.Spec) error {
 	return Process(s.Process)
 }
 
+// ErrNoProgram is a command whose first word is empty; docker finds no program then.
+var ErrNoProgram = errdefs.Errorf(errdefs.ErrNotFound, "exec \"\": an empty command names no program")
+
 // Process checks one process, of a container or of an exec.
 func Process(p *specs.Process) error {
 	switch {
@@ -36,7 +39,7 @@ func Process(p *specs.Process) error {
 	case len(p.Args) == 0:
 		return invalid("process.args: no command")
 	case p.Args[0] == "":
-		return errdefs.Errorf(errdefs.ErrNotFound, "exec \"\": an empty command names no program")
+		return ErrNoProgram
 	case !path.IsAbs(p.Cwd):
 		return invalid("process.cwd %q: want an absolute path", p.Cwd)
 	case p.SelinuxLabel != "":

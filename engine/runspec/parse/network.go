@@ -109,6 +109,9 @@ func driverOption(at *network.Attachment, text string) error {
 
 // Network reads one.
 func Network(text string) (at network.Attachment, err error) {
+	if text == "" {
+		return at, errdefs.Errorf(errdefs.ErrInvalid, "no name set for network")
+	}
 	if !strings.Contains(text, "=") {
 		return network.Attachment{Name: text}, nil
 	}
@@ -147,7 +150,7 @@ func Network(text string) (at network.Attachment, err error) {
 		}
 	}
 	if at.Name == "" {
-		return at, errdefs.Errorf(errdefs.ErrInvalid, "network %s: the name is missing", text)
+		return at, errdefs.Errorf(errdefs.ErrInvalid, "no name set for network: %s", text)
 	}
 	return at, ends.Check(at.Name, at.Options)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -44,6 +45,10 @@ func Exec(a *app.App) *cobra.Command {
 	fs.StringVar(&detachKeys, "detach-keys", defaultDetachKeys, "keys that leave it running, with -t")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		cfg.Args = args[1:]
+		if slices.Contains(env, "") {
+			err := errdefs.Errorf(errdefs.ErrInvalid, "--env \"\": invalid environment variable")
+			return &app.Exit{Code: app.CodeUsage, Err: err}
+		}
 		if cfg.Env, err = runflags.Environment(envFiles, env); err != nil {
 			return err
 		}

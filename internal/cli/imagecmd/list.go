@@ -49,7 +49,7 @@ func List(a *app.App, use string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if len(args) == 1 {
+		if len(args) == 1 && args[0] != "" {
 			terms["reference"] = append(terms["reference"], args[0])
 		}
 		eng, err := a.Engine()

@@ -106,6 +106,9 @@ func Import(a *app.App) *cobra.Command {
 			return errdefs.Errorf(errdefs.ErrUnsupported,
 				"import %s: nothing is downloaded here: curl -fL %[1]s | %s import - NAME", args[0], a.Prog)
 		}
+		if args[0] == "" {
+			return errdefs.Errorf(errdefs.ErrInvalid, "import: no file is named; - is standard input")
+		}
 		in, done, err := openInput(a, args[0])
 		if err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -50,6 +51,10 @@ func create(a *app.App) *cobra.Command {
 			o.IPv6 = &ipv6
 		}
 		o.Name = args[0]
+		// As docker does, which takes an empty text for none.
+		for _, texts := range []*[]string{&o.Subnets, &o.Ranges, &o.Gateways, &options} {
+			*texts = slices.DeleteFunc(*texts, func(text string) bool { return text == "" })
+		}
 		if o.Labels, err = verbs.Labels(labels); err != nil {
 			return err
 		}

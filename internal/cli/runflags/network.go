@@ -1,6 +1,8 @@
 package runflags
 
 import (
+	"slices"
+
 	"github.com/spf13/pflag"
 
 	"cove/engine/runspec"
@@ -34,7 +36,9 @@ func (f *networkFlags) parse(o *runspec.Options) (err error) {
 	if o.Links, err = parseAll(f.links, parse.Link); err != nil {
 		return err
 	}
-	o.DNS, o.DNSSearch, o.DNSOptions = f.dns, f.dnsSearch, f.dnsOptions
+	// As docker does, which writes a line of no options then.
+	options := slices.DeleteFunc(f.dnsOptions, func(option string) bool { return option == "" })
+	o.DNS, o.DNSSearch, o.DNSOptions = f.dns, f.dnsSearch, options
 	o.Network, o.Networks, err = parse.Networks(f.names, parse.NetworkFlags{
 		Aliases: f.aliases, IP: f.ip, IP6: f.ip6, MAC: f.mac, LinkLocal: f.linkLocal,
 	})

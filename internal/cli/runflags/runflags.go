@@ -4,6 +4,7 @@ package runflags
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"io"
 	"os"
@@ -119,7 +120,7 @@ func olderNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 func (f *Flags) Options(image string, command []string) (containers.CreateOptions, error) {
 	o := containers.CreateOptions{
 		Name: f.name, AutoRemove: f.autoRemove, Restart: f.restart, Health: f.health, LogDriver: f.logDriver,
-		Pull: containers.PullPolicy(f.pull), Platform: f.platform, Runtime: f.runtime,
+		Pull: cmp.Or(containers.PullPolicy(f.pull), containers.PullMissing), Platform: f.platform, Runtime: f.runtime,
 	}
 	o.Options = runspec.Options{
 		Image: image, Command: command, User: f.user, Workdir: f.workdir, Hostname: f.hostname,
@@ -135,7 +136,10 @@ func (f *Flags) Options(image string, command []string) (containers.CreateOption
 	if f.set.Changed("stop-timeout") {
 		o.StopTimeout = &f.stopTimeout
 	}
-	var err error
+	err := notEmpty(f.set)
+	if err != nil {
+		return o, err
+	}
 	if o.Attached, err = f.attached(); err != nil {
 		return o, err
 	}

@@ -150,6 +150,9 @@ func reportPruned(a *app.App, p engine.Pruned) {
 func Terms(filters []string) (map[string][]string, error) {
 	terms := map[string][]string{}
 	for _, f := range filters {
+		if f == "" {
+			continue // docker's are none then, too
+		}
 		key, value, ok := strings.Cut(f, "=")
 		if !ok {
 			return nil, errdefs.Errorf(errdefs.ErrInvalid, "--filter %s: want KEY=VALUE", f)
@@ -181,7 +184,8 @@ func Labels(values []string) (map[string]string, error) {
 	for _, l := range values {
 		key, value, _ := strings.Cut(l, "=")
 		if key == "" {
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "--label %s: want KEY=VALUE", l)
+			err := errdefs.Errorf(errdefs.ErrInvalid, "--label %q: want KEY=VALUE", l)
+			return nil, &app.Exit{Code: app.CodeUsage, Err: err}
 		}
 		labels[key] = value
 	}

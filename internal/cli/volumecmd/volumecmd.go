@@ -61,7 +61,7 @@ func create(a *app.App) *cobra.Command {
 		app.Register(cmd.Flags(), app.Only{Name: name, Why: "only cluster volumes, which a swarm has, take it"})
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if driver != "local" {
+		if driver != "local" && driver != "" {
 			return errdefs.Errorf(errdefs.ErrUnsupported, "--driver %s: there is only local", driver)
 		}
 		if len(args) == 1 {
