@@ -316,13 +316,15 @@ func TestAttach(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stopped.Close()
-	_, _ = io.WriteString(one.in, "a\n")
-	_, _ = io.WriteString(two.in, "b\n")
-	for _, e := range []end{one, two} {
-		eventually(t, "both see both", func() bool {
-			s := e.out.String()
-			return strings.Contains(s, "got a\r\n") && strings.Contains(s, "got b\r\n")
-		})
+	// One after the other, as the terminal may echo the second line within the first answer.
+	for _, line := range []struct {
+		from end
+		text string
+	}{{one, "a"}, {two, "b"}} {
+		_, _ = io.WriteString(line.from.in, line.text+"\n")
+		for _, e := range []end{one, two} {
+			eventually(t, "both see "+line.text, func() bool { return strings.Contains(e.out.String(), "got "+line.text+"\r\n") })
+		}
 	}
 	_, _ = io.WriteString(one.in, "\x10\x11")
 	if err := <-one.done; !errors.Is(err, runner.ErrDetached) {
