@@ -56,7 +56,7 @@ func TestActivated(t *testing.T) {
 // that process, unless the command stays its parent (sd_notify(3)).
 func TestNotifySocket(t *testing.T) {
 	t.Parallel()
-	const script = `test -S "$NOTIFY_SOCKET" && echo "$NOTIFY_SOCKET" >/said; exec sleep 1000`
+	const script = `test -S "$NOTIFY_SOCKET" && echo "$NOTIFY_SOCKET" >/part && mv /part /said; exec sleep 1000`
 	f := newFixture(t, "sh", "-c", script)
 	f.write()
 	self, err := os.Executable()
