@@ -29,17 +29,28 @@ const onCleanMachine = "COVE_TEST_CLEAN_MACHINE"
 func TestRegistryDocument(t *testing.T) {
 	t.Parallel()
 	if bin := os.Getenv(onCleanMachine); bin != "" {
-		newCleanMachine(t, bin).follow()
+		newCleanMachine(t, bin).follow("../docs/registry.md", document)
 		return
 	}
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, for namespaces")
 	}
-	for _, program := range []string{"docker-registry", "curl", "unshare"} {
+	needPrograms(t, "docker-registry", "curl", "unshare")
+	onMachineOfItsOwn(t)
+}
+
+func needPrograms(t *testing.T, all ...string) {
+	t.Helper()
+	for _, program := range all {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("needs %s: make deps-test installs it", program)
 		}
 	}
+}
+
+// onMachineOfItsOwn runs the test again in namespaces of its own.
+func onMachineOfItsOwn(t *testing.T) {
+	t.Helper()
 	cmd := exec.Command("unshare", "--mount", "--net", "--propagation", "private",
 		os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=5m")
 	cmd.Env = append(os.Environ(), onCleanMachine+"="+binDir(t))
@@ -64,6 +75,8 @@ type around struct {
 	before  func(m *cleanMachine)
 	serves  bool // it stays, until it is stopped
 	after   func(m *cleanMachine)
+	says    string // what it has to print
+	endless bool   // it goes on until it is interrupted
 	skip    string // a reason
 }
 
@@ -171,14 +184,14 @@ func (m *cleanMachine) must(err error) {
 	}
 }
 
-// follow does what the document says.
-func (m *cleanMachine) follow() {
-	commands := documented(m.t, "../docs/registry.md")
+// follow does what a document says, for each command of which there is a row.
+func (m *cleanMachine) follow(name string, rows []around) {
+	commands := documented(m.t, name)
 	for i, command := range commands {
-		if i >= len(document) || !strings.HasPrefix(command, document[i].command) {
+		if i >= len(rows) || !strings.HasPrefix(command, rows[i].command) {
 			m.t.Fatalf("the document says %q: give it a row of its own in the test", command)
 		}
-		row := document[i]
+		row := rows[i]
 		m.t.Logf("$ %s %s", command, row.skip)
 		if row.skip != "" {
 			continue
@@ -186,17 +199,20 @@ func (m *cleanMachine) follow() {
 		if row.before != nil {
 			row.before(m)
 		}
-		if row.serves {
+		switch {
+		case row.serves:
 			m.run(command)
-		} else {
-			m.do(command)
+		case row.endless:
+			m.do("set +e\ntimeout 1 " + command + "\n[ $? = 124 ]")
+		default:
+			m.says(row.says, command)
 		}
 		if row.after != nil {
 			row.after(m)
 		}
 	}
-	if len(commands) != len(document) {
-		m.t.Errorf("the document has %d commands, the test %d", len(commands), len(document))
+	if len(commands) != len(rows) {
+		m.t.Errorf("the document has %d commands, the test %d", len(commands), len(rows))
 	}
 }
 
