@@ -8,7 +8,7 @@ func TestVolumesAndNetworks(t *testing.T) {
 	m := prepared(t)
 	m.story([]step{
 		{"volume create --label a=b data", 0, "data\n"},
-		{"volume create --label =x y", 1, "cove: --label =x: want KEY=VALUE\n"},
+		{"volume create --label =x y", 125, "cove: --label \"=x\": want KEY=VALUE\n"},
 		{"volume create -d nfs x", 1, "cove: --driver nfs: there is only local\n"},
 		{"volume ls", 0, "" +
 			"DRIVER    VOLUME NAME\n" +

@@ -106,8 +106,7 @@ func (c *Container) await(
 	}
 }
 
-// EndMonitor kills a monitor that does not answer, after its container ended:
-// nothing is lost then. What it had to do is done by whoever looks next.
+// EndMonitor kills the monitor. What it had to do is done by whoever looks next.
 func (c *Container) EndMonitor(ctx context.Context) error {
 	return c.endHolder(ctx, record.MonitorLock)
 }

@@ -37,7 +37,7 @@ func (m *monitor) exec(conn *attach.Conn, h attach.Hello, files []*os.File) {
 	ctx := context.Background() // the process outlives its client
 	defer conn.Close()
 	if !m.enterExec() {
-		_ = conn.SendJSON(attach.TypeFailed, failure(errNotRunning))
+		_ = conn.SendJSON(attach.TypeFailed, task.Failure(errNotRunning))
 		return
 	}
 	defer m.execs.Done()
@@ -53,7 +53,7 @@ func (m *monitor) exec(conn *attach.Conn, h attach.Hello, files []*os.File) {
 		case m.hasEnded(ctx, err):
 			err = errNotRunning
 		}
-		_ = conn.SendJSON(attach.TypeFailed, failure(err)) // fails if the client has left
+		_ = conn.SendJSON(attach.TypeFailed, task.Failure(err)) // fails if the client has left
 		return
 	}
 	var passed []*os.File
@@ -101,7 +101,7 @@ var errNotRunning = errdefs.Errorf(errdefs.ErrConflict, "exec: the container is 
 // hasEnded reports whether an exec failed because the container ended meanwhile,
 // which shows as whatever call came next. What the user asked for is not that.
 func (m *monitor) hasEnded(ctx context.Context, err error) bool {
-	if code := failure(err).Code; code != 125 || errors.Is(err, unix.ESRCH) {
+	if code := task.Failure(err).Code; code != 125 || errors.Is(err, unix.ESRCH) {
 		return code == 125
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second) // the first process of a pid namespace ends last
@@ -127,17 +127,6 @@ func (m *monitor) noMoreExecs() {
 	m.ending = true
 	m.hub.mu.Unlock()
 	m.execs.Wait()
-}
-
-func failure(err error) *record.StartError {
-	if start, ok := errors.AsType[*record.StartError](err); ok {
-		return start
-	}
-	code := 125
-	if step, ok := errors.AsType[*sandbox.StepError](err); ok {
-		code = step.ExitCode()
-	}
-	return &record.StartError{Code: code, Msg: err.Error(), Kind: record.KindOf(err)}
 }
 
 func (m *monitor) join(ctx context.Context, h attach.Hello, files []*os.File) (*sandbox.Process, error) {

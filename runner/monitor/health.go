@@ -90,7 +90,7 @@ func (m *monitor) answer(ctx context.Context, check record.HealthCheck) (code in
 	p, err := m.join(ctx, attach.Hello{Exec: &cfg}, []*os.File{theirs, theirs})
 	theirs.Close()
 	if err != nil {
-		return failure(err).Code, err.Error()
+		return task.Failure(err).Code, err.Error()
 	}
 	exec := m.execTold(cfg)
 	exec.Begun()

@@ -3,6 +3,7 @@ package monitor
 import (
 	"cove/runner/attach"
 	"cove/runner/record"
+	"cove/runner/task"
 )
 
 // publish changes the ports of the container, which hang on sockets of this process. Who
@@ -10,7 +11,7 @@ import (
 func (m *monitor) publish(conn *attach.Conn, h attach.Hello) {
 	defer conn.Close()
 	if !m.enterExec() {
-		_ = conn.SendJSON(attach.TypeFailed, failure(errNotRunning))
+		_ = conn.SendJSON(attach.TypeFailed, task.Failure(errNotRunning))
 		return
 	}
 	defer m.execs.Done() // before it nobody records an end
@@ -23,7 +24,7 @@ func (m *monitor) publish(conn *attach.Conn, h attach.Hello) {
 		err = serr
 	}
 	if err != nil {
-		_ = conn.SendJSON(attach.TypeFailed, failure(err)) // fails if the client has left
+		_ = conn.SendJSON(attach.TypeFailed, task.Failure(err)) // fails if the client has left
 		return
 	}
 	_ = conn.SendJSON(attach.TypeExit, record.ExitStatus{})

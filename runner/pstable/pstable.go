@@ -16,7 +16,7 @@ import (
 // Read runs ps with args (none are -ef) and returns its heading and the lines of pids.
 // What ps refuses is errdefs.ErrInvalid; a host without ps is errdefs.ErrUnavailable.
 func Read(ctx context.Context, pids []int, args []string) (heading string, lines []string, err error) {
-	if len(args) == 0 {
+	if strings.Join(args, "") == "" {
 		args = []string{"-ef"}
 	}
 	if err := checkHeadings(args); err != nil {

@@ -287,9 +287,13 @@ func startError(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	var done *record.StartError
-	if errors.As(err, &done) {
-		return err
+	return Failure(err)
+}
+
+// Failure is what an error says to another process, with docker's exit code.
+func Failure(err error) *record.StartError {
+	if done, ok := errors.AsType[*record.StartError](err); ok {
+		return done
 	}
 	code := 125
 	if errors.Is(err, check.ErrNoProgram) {

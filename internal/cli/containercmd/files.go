@@ -40,6 +40,9 @@ func Copy(a *app.App) *cobra.Command {
 }
 
 func copyFiles(ctx context.Context, a *app.App, src, dst string, o files.CopyOptions) (int64, error) {
+	if src == "" || dst == "" {
+		return 0, errdefs.Errorf(errdefs.ErrInvalid, "source and destination can not be empty")
+	}
 	from, inside, out := cutContainer(src)
 	to, target, in := cutContainer(dst)
 	eng, err := a.Engine()

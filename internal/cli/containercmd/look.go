@@ -128,7 +128,7 @@ func Logs(a *app.App) *cobra.Command {
 }
 
 func parseTail(s string) (int, error) {
-	if s == "all" {
+	if s == "all" || s == "" {
 		return -1, nil
 	}
 	n, err := strconv.Atoi(s)
