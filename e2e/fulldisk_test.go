@@ -16,8 +16,10 @@ func TestFullDisk(t *testing.T) {
 	for _, tc := range []struct{ name, disk, fill, more, paused string }{
 		{"blocks", "size=24m", "cat /dev/zero >/v/fill", "echo >>/v/fill", "idle\nidle\n"},
 		// That a container is paused is a file, for which there may be no room.
-		{"inodes", "nr_inodes=700", "i=0; while >/v/$i; do i=$((i+1)); done", "while >/v/$i; do i=$((i+1)); done",
-			"(?:idle\nidle\n|cove: .*no space left on device.*\ncove: container idle is not paused\n)"},
+		{
+			"inodes", "nr_inodes=700", "i=0; while >/v/$i; do i=$((i+1)); done", "while >/v/$i; do i=$((i+1)); done",
+			"(?:idle\nidle\n|cove: .*no space left on device.*\ncove: container idle is not paused\n)",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

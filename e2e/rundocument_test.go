@@ -71,8 +71,10 @@ var runDocument = []around{
 	{command: "cove events --since 10m", says: "container die"},
 	{command: "cove events --filter", endless: true},
 	{command: "podman", skip: "it is tested beside podman, in runner/oci"},
-	{command: "run -d --name web --runtime runc nginx", before: func(m *cleanMachine) { m.do("cove rm -f web") },
-		after: func(m *cleanMachine) { m.soon("is ready", "cove logs web") }},
+	{
+		command: "run -d --name web --runtime runc nginx", before: func(m *cleanMachine) { m.do("cove rm -f web") },
+		after: func(m *cleanMachine) { m.soon("is ready", "cove logs web") },
+	},
 	{command: "cove bundle redis", before: func(m *cleanMachine) {
 		m.do(`docker import -c 'CMD ["echo", "PONG"]' rootfs.tar redis`)
 	}, says: "PONG", after: func(m *cleanMachine) { m.do("cove rm -f $(cove ps -aq)") }},
