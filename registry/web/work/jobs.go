@@ -2,11 +2,13 @@ package work
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"cove/errdefs"
@@ -46,6 +48,17 @@ type scheduleRow struct {
 type queueRow struct {
 	jobs.Queue
 	What string
+}
+
+// busy orders kinds: those that are paused, those of which jobs wait or run, and the others.
+func (r queueRow) busy() int {
+	switch {
+	case r.Paused():
+		return 2
+	case r.Waiting+r.Running > 0:
+		return 1
+	}
+	return 0
 }
 
 // what names a kind of jobs. One that came with a release since is shown as it is.
@@ -126,6 +139,9 @@ func (p *Pages) fillQueues(a *page.Ask, d *jobsData) error {
 	for _, q := range queues {
 		d.Queues = append(d.Queues, queueRow{q, what(a.Language, q.Kind)})
 	}
+	slices.SortFunc(d.Queues, func(a, b queueRow) int { // where something waits or is held goes first
+		return cmp.Or(cmp.Compare(b.busy(), a.busy()), strings.Compare(a.What, b.What))
+	})
 	return err
 }
 
