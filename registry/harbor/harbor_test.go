@@ -241,13 +241,13 @@ func content(c harborClient) {
 		if list.header.Get("X-Total-Count") != "2" {
 			c.t.Errorf("artifacts: %v\n%s", list.header, list.body)
 		}
-		c.do("GET", path+"/artifacts/v1", nil, 200).has(`"digest":"`+image.Digest.String(), "application/vnd.example.sbom", `"subject_artifact_digest"`)
+		c.do("GET", path+"/artifacts/v1", nil, 200).has(`"digest":"`+image.Digest.String(), `"type":"subject.accessory"`, `"subject_artifact_digest"`)
 		c.do("GET", path+"/artifacts/"+image.Digest.String(), nil, 200).has(`"name":"v1"`)
 	}
 	const artifact = "/projects/team/repositories/deep%2Fapp/artifacts/"
 	c.do("GET", "/projects/team/repositories/multi/artifacts/latest", nil, 200).has(`"references":[{"child_digest":"sha256:`)
 	c.do("GET", artifact+"v1/additions/build_history", nil, 200).has("COPY app /app", `"empty_layer":true`)
-	c.do("GET", artifact+"v1/accessories", nil, 200).has("application/vnd.example.sbom")
+	c.do("GET", artifact+"v1/accessories", nil, 200).has(`"type":"subject.accessory"`)
 	c.do("POST", artifact+"v1/tags", object{"name": "stable"}, 201)
 	c.do("POST", artifact+"v2/tags", object{"name": "stable"}, 409)
 	c.do("GET", artifact+"v1/tags", nil, 200).has(`"name":"stable"`, `"name":"v1"`).hasNot("v2")
@@ -273,7 +273,7 @@ func copies(c harborClient) {
 	c.do("POST", "/projects", object{"project_name": "copies"}, 201)
 	c.do("POST", "/projects/team/repositories/deep%2Fapp/artifacts/v1/tags", object{"name": "also"}, 201)
 	c.do("POST", target+"?from=team/deep/app:also", nil, 201)
-	c.do("GET", target+"/v1?with_scan_overview=true", nil, 200).has(`"name":"also"`, `"name":"v1"`, "application/vnd.example.sbom").
+	c.do("GET", target+"/v1?with_scan_overview=true", nil, 200).has(`"name":"also"`, `"name":"v1"`, `"type":"subject.accessory"`).
 		hasNot("scan_overview")
 	c.do("GET", target+"/v1/additions/vulnerabilities", nil, 404).has("was not scanned")
 	c.do("POST", target+"/v1/scan", nil, 202)

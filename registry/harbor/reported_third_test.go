@@ -15,6 +15,8 @@ import (
 // reportsOfPages are what people reported of lists, robots and rules, and habits of clients
 // that nobody reported.
 var reportsOfPages = []report{
+	{"harbor#22592, harbor#20412, harbor#16223: signatures are told as such in each of their forms, and deleted one by one", accessoryTypes},
+	{"harbor#20897: a tag that is added to what is there is told", retagged},
 	{"harbor#11315, harbor#11318: whoever follows Link sees everything once", followLinks},
 	{"go-client#12: the page before the first one is no other page", pageZero},
 	{"harbor#13765: a page of more than a hundred is refused in the shape of errors", largePage},
@@ -99,6 +101,8 @@ func signedTotals(c harborClient) {
 		img := c.site.Push(c.t, "signed/app", fmt.Sprint("v", i), webtest.Image{Layers: []map[string]string{{"n": fmt.Sprint(i)}}})
 		c.site.Push(c.t, "signed/app", "", webtest.Image{Subject: &img, Type: "application/vnd.dev.cosign.artifact.sig.v1+json", Layers: []map[string]string{{"s": fmt.Sprint(i)}}})
 	}
+	old := c.site.Push(c.t, "signed/app", "v0", webtest.Image{Layers: []map[string]string{{"n": "0"}}})
+	c.site.Push(c.t, "signed/app", "sha256-"+old.Digest.Encoded()+".sig", webtest.Image{Layers: []map[string]string{{"old": "form"}}})
 	for _, size := range []string{"2", "10"} {
 		a := c.do("GET", "/projects/signed/repositories/app/artifacts?with_accessory=true&page_size="+size, nil, 200)
 		if got := a.header.Get("X-Total-Count"); got != "3" {
@@ -110,6 +114,48 @@ func signedTotals(c harborClient) {
 		}
 	}
 	c.do("GET", "/projects/signed/repositories/app", nil, 200).has(`"artifact_count":3`)
+}
+
+// accessoryTypes: Harbor's clients tell by the type of an accessory what is signed.
+func accessoryTypes(c harborClient) {
+	c.project("accessories")
+	img := c.site.Push(c.t, "accessories/app", "v1", webtest.Image{})
+	for _, kind := range []string{
+		"application/vnd.dev.sigstore.bundle.v0.3+json", "application/vnd.cncf.notary.signature", "application/spdx+json",
+	} {
+		c.site.Push(c.t, "accessories/app", "", webtest.Image{Subject: &img, Type: kind})
+	}
+	tag := "sha256-" + img.Digest.Encoded() + ".sig"
+	c.site.Push(c.t, "accessories/app", tag, webtest.Image{Layers: []map[string]string{{"old": "form"}}})
+	for _, path := range []string{"/artifacts/v1/accessories", "/artifacts/v1?with_accessory=true"} {
+		a := c.do("GET", "/projects/accessories/repositories/app"+path, nil, 200).has(`"signature.notation"`, `"subject.accessory"`,
+			`"subject_artifact_repo":"accessories/app"`)
+		if n := strings.Count(string(a.body), `"signature.cosign"`); n != 2 {
+			c.t.Errorf("%s: %d signatures of cosign\n%s", path, n, a.body)
+		}
+	}
+	// One is deleted as any artifact, and the image stays.
+	c.do("DELETE", "/projects/accessories/repositories/app/artifacts/"+tag, nil, 200)
+	a := c.do("GET", "/projects/accessories/repositories/app/artifacts/v1/accessories", nil, 200)
+	if n := strings.Count(string(a.body), `"signature.cosign"`); n != 1 {
+		c.t.Errorf("after one was deleted: %s", a.body)
+	}
+}
+
+// retagged: a tag that is added to what is there is told, too.
+func retagged(c harborClient) {
+	c.project("retagged")
+	c.site.Push(c.t, "retagged/app", "v1", webtest.Image{})
+	hook := c.do("POST", "/projects/retagged/webhook/policies", object{
+		"name": "ci", "enabled": true, "event_types": []string{"PUSH_ARTIFACT"},
+		"targets": []object{{"type": "http", "address": "https://ci.absent.invalid/"}},
+	}, 201).id()
+	c.do("POST", "/projects/retagged/repositories/app/artifacts/v1/tags", object{"name": "stable"}, 201)
+	var found struct{ Items []object }
+	c.ask("GET", "/api/v1/projects/retagged/webhooks/"+hook+"/deliveries", nil, 200).into(&found)
+	if len(found.Items) != 1 {
+		c.t.Errorf("%d deliveries tell of the new tag", len(found.Items))
+	}
 }
 
 func (c harborClient) made(name, kind, namespace string, duration int) (id, user, secret string) {

@@ -3,8 +3,6 @@ package content
 import (
 	"strings"
 
-	"github.com/opencontainers/go-digest"
-
 	"cove/distribution"
 	"cove/distribution/manifest"
 	"cove/errdefs"
@@ -165,8 +163,8 @@ func (o operations) artifactNamed(asked *edge.Ask, name browse.Name, p place) (s
 		})
 		out.Size += child.Size
 	}
-	for _, r := range a.Referrers {
-		out.Accessories = append(out.Accessories, accessoryOf(a, r.Digest, r.ArtifactType, r.Size))
+	if out.Accessories, err = o.accessoriesOf(asked, a, p.repository); err != nil {
+		return out, err
 	}
 	tags, _, err := o.Lists.Tags(asked.Context(), p.repository, a.Manifest.Digest, listing.Page{N: edge.MaxPage})
 	for _, t := range tags {
@@ -180,12 +178,6 @@ func platformOf(p browse.Platform) shape.Platform {
 		return shape.Platform{}
 	}
 	return shape.Platform{OS: p.Platform.OS, Architecture: p.Platform.Architecture, Variant: p.Platform.Variant}
-}
-
-func accessoryOf(a *browse.Artifact, dgst digest.Digest, kind string, size int64) shape.Accessory {
-	return shape.Accessory{
-		Digest: dgst.String(), Type: kind, Size: size, SubjectDigest: a.Manifest.Digest.String(),
-	}
 }
 
 func kindOf(a *browse.Artifact) string {
@@ -230,18 +222,6 @@ func (o operations) artifactDelete(asked *edge.Ask) (any, error) {
 	}
 	ctx := auth.WithCaller(asked.Context(), asked.Caller)
 	return nil, o.Registry.DeleteManifest(ctx, a.Name.Repository, a.Manifest.Digest)
-}
-
-func (o operations) accessories(asked *edge.Ask) (any, error) {
-	a, err := o.named(asked)
-	if err != nil {
-		return nil, err
-	}
-	items := []shape.Accessory{}
-	for _, r := range edge.Part(asked, a.Referrers) {
-		items = append(items, accessoryOf(a, r.Digest, r.ArtifactType, r.Size))
-	}
-	return items, nil
 }
 
 func (o operations) buildHistory(asked *edge.Ask) (any, error) {

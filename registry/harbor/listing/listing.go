@@ -197,9 +197,15 @@ var fieldsOfRepositories = map[string]field{
 	},
 }
 
+// byItself says of a manifest x that it is no part of an index and belongs to no other, by its
+// subject or by a tag as cosign ties signatures with: Harbor counts and lists those alone.
+const byItself = `x.subject = '' AND NOT EXISTS (SELECT 1 FROM manifest_refs c
+		WHERE c.repository_id = x.repository_id AND c.digest = x.digest AND c.is_manifest = 1)
+	AND NOT EXISTS (SELECT 1 FROM tags s WHERE s.repository_id = x.repository_id AND s.digest = x.digest
+		AND s.name LIKE 'sha256-%.sig')`
+
 const repositoryOf = `r.id, p.number, r.name, p.public, (SELECT COUNT(*) FROM manifests x
-		WHERE x.repository_id = r.id AND x.subject = '' AND NOT EXISTS (SELECT 1 FROM manifest_refs c
-			WHERE c.repository_id = r.id AND c.digest = x.digest AND c.is_manifest = 1)),
+		WHERE x.repository_id = r.id AND ` + byItself + `),
 	r.created_at, COALESCE((SELECT MAX(t.updated_at) FROM tags t WHERE t.repository_id = r.id), 0),
 	COALESCE((SELECT d.text FROM repository_descriptions d WHERE d.repository_id = r.id), '')`
 
@@ -278,9 +284,7 @@ func (l Lists) Artifacts(ctx context.Context, repository int64, page Page) ([]Ar
 		columns: `x.digest, x.media_type, x.artifact_type, x.size + COALESCE((SELECT SUM(b.size) FROM manifest_refs f
 			JOIN blobs b ON b.digest = f.digest WHERE f.repository_id = x.repository_id AND f.manifest = x.digest
 				AND f.is_manifest = 0), 0), x.pushed_at`,
-		from: `FROM manifests x WHERE x.repository_id = $1 AND x.subject = ''
-			AND NOT EXISTS (SELECT 1 FROM manifest_refs c WHERE c.repository_id = x.repository_id
-				AND c.digest = x.digest AND c.is_manifest = 1) `,
+		from: `FROM manifests x WHERE x.repository_id = $1 AND ` + byItself + " ",
 		order: "x.pushed_at DESC, x.digest", args: []any{repository}, fields: fieldsOfArtifacts,
 	}, page)
 }

@@ -215,10 +215,14 @@ type Platform struct {
 
 // Accessory is an artifact that refers to another.
 type Accessory struct {
+	ID            int64  `json:"id"`
+	ArtifactID    int64  `json:"artifact_id"`
 	Digest        string `json:"digest"`
 	Type          string `json:"type"`
 	Size          int64  `json:"size"`
+	SubjectID     int64  `json:"subject_artifact_id"`
 	SubjectDigest string `json:"subject_artifact_digest"`
+	SubjectRepo   string `json:"subject_artifact_repo"`
 }
 
 // Tag is a tag.
