@@ -284,7 +284,7 @@ func (l Lists) Artifacts(ctx context.Context, repository int64, page Page) ([]Ar
 		columns: `x.digest, x.media_type, x.artifact_type, x.size + COALESCE((SELECT SUM(b.size) FROM manifest_refs f
 			JOIN blobs b ON b.digest = f.digest WHERE f.repository_id = x.repository_id AND f.manifest = x.digest
 				AND f.is_manifest = 0), 0), x.pushed_at`,
-		from: `FROM manifests x WHERE x.repository_id = $1 AND ` + byItself + " ",
+		from:  `FROM manifests x WHERE x.repository_id = $1 AND ` + byItself + " ",
 		order: "x.pushed_at DESC, x.digest", args: []any{repository}, fields: fieldsOfArtifacts,
 	}, page)
 }
