@@ -42,7 +42,9 @@ func signatureTag(of digest.Digest) string {
 }
 
 // accessoriesOf are what refers to an artifact, by its subject or by a tag of cosign's form.
-func (o operations) accessoriesOf(asked *edge.Ask, a *browse.Artifact, repository int64) (all []shape.Accessory, err error) {
+func (o operations) accessoriesOf(
+	asked *edge.Ask, a *browse.Artifact, repository int64,
+) (all []shape.Accessory, err error) {
 	subject := a.Manifest.Digest
 	add := func(dgst digest.Digest, kind string, size int64) {
 		id := listing.Artifact{Digest: dgst}.ID(repository)
