@@ -22,7 +22,7 @@ func TestRunDocument(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, for namespaces")
 	}
-	needPrograms(t, "runc", "unshare")
+	needPrograms(t, "busybox", "runc", "unshare")
 	onMachineOfItsOwn(t)
 }
 
@@ -43,7 +43,7 @@ docker commit make golang; docker rm make`)
 // runDocument has a row for each command of docs/run.md, in its order.
 var runDocument = []around{
 	{command: "run -d --name db -p 127.0.0.1:6379:6379", after: func(m *cleanMachine) {
-		m.soon("PONG", "nc 127.0.0.1 6379 </dev/null")
+		m.soon("PONG", "busybox nc 127.0.0.1 6379 </dev/null")
 	}},
 	{command: "run --rm --network none --memory 64m", says: "hello\n"},
 	{command: "run --explain", says: "pivot_root"},
@@ -51,7 +51,7 @@ var runDocument = []around{
 	{command: "cove run -d --name web -p 8080:80 nginx"},
 	{command: "cove network create web", before: func(m *cleanMachine) { m.do("cove rm -f db; cove volume rm data") }},
 	{command: "cove run -d --name db --network web postgres"},
-	{command: "cove run --network web app", says: "db.web"},
+	{command: "cove run --network web app", says: "Name:\tdb\n"},
 	{command: "run volume create data; run volume ls; run volume rm data", says: "data"},
 	{command: "run --rm --mount type=image,source=team/models:7", says: "words\n"},
 	{command: "run --rm -v ./src:/src:O golang", says: "made\n", after: func(m *cleanMachine) { m.do("[ ! -e src/made ]") }},
