@@ -35,7 +35,7 @@ type link struct {
 // publish has ports published through the link.
 func (l *link) publish(ports []publish.Port) {
 	for _, p := range ports {
-		l.asked = append(l.asked, l.seg.Bound(p, l.seg.Def.HasIPv6()))
+		l.asked = append(l.asked, l.seg.Bound(p, l.seg.Def.HasIPv6() && !ends.WithoutIPv6(l.at.Options)))
 	}
 	l.ports = slices.Concat(l.asked...)
 }
@@ -125,7 +125,7 @@ func (l *link) assign(pool *ipam.Pool) (ipam.Lease, error) {
 	if !l.seg.HasGateway() {
 		l.got.Gateway = netip.Addr{}
 	}
-	if !pool.V6.Subnet.IsValid() {
+	if !pool.V6.Subnet.IsValid() || ends.WithoutIPv6(l.at.Options) && !l.at.IP6.IsValid() {
 		return lease, nil
 	}
 	if lease.IP6, err = pool.Assign6(l.container, l.at.IP6); err != nil {

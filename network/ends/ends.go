@@ -49,6 +49,13 @@ func Check(network string, options map[string]string) error {
 	return nil
 }
 
+// WithoutIPv6 reports whether options turn IPv6 off on the interface, which then has no
+// address of it and no route.
+func WithoutIPv6(options map[string]string) bool {
+	all, err := Settings(options[Sysctls], itself)
+	return err == nil && slices.Contains(all, [2]string{"ipv6/conf/" + itself + "/disable_ipv6", "1"})
+}
+
 // Settle makes the settings that options have of an interface; inside calls on a thread
 // in its namespace.
 func Settle(options map[string]string, ifname string, inside func(func() error) error) error {

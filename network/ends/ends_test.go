@@ -46,3 +46,16 @@ func TestSettings(t *testing.T) {
 		t.Errorf("%v, %v, want %v", got, err, want)
 	}
 }
+
+func TestWithoutIPv6(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"": false, "net.ipv6.conf.IFNAME.accept_ra=1": false, "net.ipv6.conf.IFNAME.disable_ipv6=0": false,
+		"net.ipv6.conf.IFNAME.disable_ipv6=1":                                     true,
+		"net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.conf.IFNAME.disable_ipv6=1": true,
+	} {
+		if got := WithoutIPv6(map[string]string{Sysctls: text}); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
