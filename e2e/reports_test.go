@@ -36,7 +36,7 @@ func TestReports(t *testing.T) {
 	}
 	k.do("cove build -q -t made .")
 	t.Run("", func(t *testing.T) {
-		for i, r := range slices.Concat(reports, moreReports, reportsAgain) {
+		for i, r := range slices.Concat(reports, moreReports, reportsAgain, newestReports) {
 			t.Run(r.subject, func(t *testing.T) {
 				t.Parallel()
 				dir := t.TempDir()
