@@ -361,6 +361,23 @@ func (c harborClient) replicas() {
 	if _, err := fmt.Sscanf(far, "/registries/%d", &number); err != nil {
 		c.t.Fatalf("the registry is at %s", far)
 	}
+	mirrored := func(speed string) object {
+		body := tfProject("mirrored", object{"proxy_speed_kb": speed})
+		body["registry_id"] = number
+		return body
+	}
+	c.live(planned{
+		kind: "harbor_project", create: "/projects", body: mirrored("-1"), change: mirrored("1024"),
+		read:    object{"name": "mirrored", "registry_id": number, "metadata.proxy_speed_kb": "-1", "metadata.public": "false"},
+		changed: object{"metadata.proxy_speed_kb": "1024"},
+	}, false)
+	c.do("POST", "/projects", mirrored("-1"), 201)
+	c.do("POST", "/projects", mirrored("-1"), 409)
+	other := mirrored("-1")
+	other["registry_id"] = number + 1
+	c.do("PUT", "/projects/mirrored", other, 501)
+	c.ask("GET", "/api/v1/proxies", nil, 200).has(`"user":"me"`, "far.example.com")
+	c.do("DELETE", "/projects/mirrored", json.RawMessage("null"), 200)
 	c.live(planned{
 		kind: "harbor_replication", create: "/replication/policies", body: tfCopies(number, true), change: tfCopies(number, false),
 		read: object{

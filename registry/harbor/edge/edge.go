@@ -27,6 +27,7 @@ import (
 	"cove/registry/metadata"
 	"cove/registry/policies"
 	"cove/registry/projects"
+	"cove/registry/proxy"
 	"cove/registry/robots"
 )
 
@@ -49,6 +50,7 @@ type Config struct {
 	Robots   *robots.Robots
 	Audit    *audit.Log
 	Policies *policies.Policies
+	Proxies  *proxy.Service
 	// Identify finds out who asks; see auth.Authorizer.
 	Identify func(*http.Request) (auth.Caller, error)
 	Log      *slog.Logger

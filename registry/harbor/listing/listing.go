@@ -103,6 +103,14 @@ func (l Lists) Project(ctx context.Context, name string) (Project, error) {
 	return p, err
 }
 
+// Upstream is the number of the registry that a proxy project shows: of those at its address, the
+// first that has the same user; 0 if it is none of them.
+func (l Lists) Upstream(ctx context.Context, projectID int64) (id int64, err error) {
+	err = l.Q.Row(ctx, `SELECT COALESCE(MIN(e.id), 0) FROM proxies x JOIN endpoints e
+		ON e.host = x.host AND e.user_name = x.user_name WHERE x.project_id = $1`, projectID).Scan(&id)
+	return id, db.Unavailable(err)
+}
+
 // AccountByID is the name of an account of a kind; errdefs.ErrNotFound if there is none.
 func (l Lists) AccountByID(ctx context.Context, kind string, id int64) (name string, err error) {
 	err = l.Q.Row(ctx, "SELECT name FROM users WHERE kind = $1 AND id = $2", kind, id).Scan(&name)

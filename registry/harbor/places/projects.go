@@ -80,9 +80,10 @@ type wish struct {
 	visible *bool
 	signed  trusted
 	scans   scanning
+	through through
 }
 
-func settings(r shape.ProjectRequest) (w wish, err error) {
+func wishOf(r shape.ProjectRequest) (w wish, err error) {
 	w.visible = r.Public
 	for name, value := range r.Metadata {
 		on, err := strconv.ParseBool(value)
@@ -100,14 +101,18 @@ func settings(r shape.ProjectRequest) (w wish, err error) {
 				w.signed = trusted{}
 			}
 			w.signed[name] = on
-		case value == "" || err == nil && !on || name == proxySpeed && value == "-1":
+		case isThrough(name) && value != "":
+			if err := w.through.say(name, value); err != nil {
+				return w, err
+			}
+		case value == "" || err == nil && !on:
 			// what is off here is not there anyway
 		default:
 			return w, edge.Unsupported("the setting %s of a project", name)
 		}
 	}
-	if r.RegistryID != nil && *r.RegistryID != 0 {
-		return w, edge.Unsupported("a proxy project: make it by PUT /api/v1/proxies/NAME, registry_id")
+	if r.RegistryID != nil {
+		w.through.registry = *r.RegistryID
 	}
 	return w, w.scans.list(r.Allowlist)
 }
@@ -131,7 +136,7 @@ func (o operations) projectCreate(asked *edge.Ask) (any, error) {
 	if err := asked.Read(&r); err != nil {
 		return nil, err
 	}
-	want, err := settings(r)
+	want, err := wishOf(r)
 	if err == nil && want.signed.on() {
 		err = edge.Unsupported("the setting %s of a project that is new: it has no key yet", cosign)
 	}
@@ -145,7 +150,7 @@ func (o operations) projectCreate(asked *edge.Ask) (any, error) {
 	if _, err := want.scans.settled(gate.Standard); err != nil { // before anything is made
 		return nil, err
 	}
-	err = o.Projects.Create(asked.Context(), asked.Caller, r.Name, want.visible != nil && *want.visible)
+	err = o.createAs(asked, r.Name, want)
 	if err == nil && limit != nil {
 		err = o.Policies.Quotas.Limit(asked.Context(), asked.Caller, r.Name, limit)
 	}
@@ -169,6 +174,18 @@ func (o operations) projectCreate(asked *edge.Ask) (any, error) {
 	return nil, nil
 }
 
+// createAs makes a project, or one that shows another registry.
+func (o operations) createAs(asked *edge.Ask, name string, want wish) error {
+	public := want.visible != nil && *want.visible
+	if want.through.registry == 0 {
+		if want.through.limited() {
+			return edge.Invalid("registry_id: limits of a proxy are for a project that is one")
+		}
+		return o.Projects.Create(asked.Context(), asked.Caller, name, public)
+	}
+	return o.makeProxy(asked, name, public, want.through)
+}
+
 func (o operations) projectGet(asked *edge.Ask) (any, error) {
 	seen, err := o.Browse.Project(asked.Context(), asked.Caller, asked.Project)
 	if err != nil {
@@ -180,6 +197,9 @@ func (o operations) projectGet(asked *edge.Ask) (any, error) {
 	}
 	shown := ProjectOf(p)
 	if err := o.settings(asked, p, shown.Metadata); err != nil {
+		return nil, err
+	}
+	if shown.RegistryID, err = o.shownThrough(asked, shown.Metadata); err != nil {
 		return nil, err
 	}
 	own, err := o.scanned(asked, shown.Metadata)
@@ -198,7 +218,7 @@ func (o operations) projectChange(asked *edge.Ask) (any, error) {
 	if err := asked.Read(&r); err != nil {
 		return nil, err
 	}
-	want, err := settings(r)
+	want, err := wishOf(r)
 	if err != nil {
 		return nil, err
 	}
@@ -212,8 +232,11 @@ func (o operations) projectChange(asked *edge.Ask) (any, error) {
 	return nil, o.change(asked, want)
 }
 
-// change does what settings said.
+// change does what was wished for.
 func (o operations) change(asked *edge.Ask, want wish) error {
+	if err := o.throughIs(asked, want.through); err != nil {
+		return err
+	}
 	if err := o.trust(asked, want.signed); err != nil {
 		return err
 	}
@@ -284,6 +307,9 @@ func (o operations) metadata(asked *edge.Ask) (any, error) {
 	if _, err := o.scanned(asked, m); err != nil {
 		return nil, err
 	}
+	if _, err := o.shownThrough(asked, m); err != nil {
+		return nil, err
+	}
 	return m, o.settings(asked, p, m)
 }
 
@@ -324,7 +350,7 @@ func (o operations) metadataSet(asked *edge.Ask) (any, error) {
 	if !ok || len(m) != 1 {
 		return nil, edge.Invalid("body: it should be {%q: …} and nothing else", name)
 	}
-	want, err := settings(shape.ProjectRequest{Metadata: shape.Metadata{name: value}})
+	want, err := wishOf(shape.ProjectRequest{Metadata: shape.Metadata{name: value}})
 	if err != nil {
 		return nil, err
 	}

@@ -16,12 +16,11 @@ import (
 
 // Harbor's settings of a project about scans, which here are those of its gate.
 const (
-	autoScan   = "auto_scan"
-	autoSBOM   = "auto_sbom_generation"
-	prevents   = "prevent_vul"
-	severity   = "severity"                // from which on nothing is pulled, while prevents is on
-	ofSystem   = "reuse_sys_cve_allowlist" // on: the project has no exceptions of its own
-	proxySpeed = "proxy_speed_kb"
+	autoScan = "auto_scan"
+	autoSBOM = "auto_sbom_generation"
+	prevents = "prevent_vul"
+	severity = "severity"                // from which on nothing is pulled, while prevents is on
+	ofSystem = "reuse_sys_cve_allowlist" // on: the project has no exceptions of its own
 )
 
 // scanning is what a request says of scans; what is nil stays.

@@ -106,6 +106,8 @@ type Project struct {
 	Role         int64     `json:"current_user_role_id"`
 	Roles        []int64   `json:"current_user_role_ids"`
 	Metadata     Metadata  `json:"metadata"`
+	// RegistryID is of the registry that a proxy project shows, in the answer about one project.
+	RegistryID int64 `json:"registry_id,omitempty"`
 	// Allowlist is in the answer about one project.
 	Allowlist *Allowlist `json:"cve_allowlist,omitempty"`
 }

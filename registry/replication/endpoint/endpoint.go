@@ -123,6 +123,18 @@ func ByID(ctx context.Context, q db.Querier, id int64) (Endpoint, error) {
 	return e, db.NotFound(err, "there is no endpoint %d", id)
 }
 
+// Account is an endpoint with the password of its user, for another service that asks the same
+// registry. errdefs.ErrNotFound says that there is none.
+func (s *Service) Account(ctx context.Context, by auth.Caller, id int64) (e Endpoint, password string, err error) {
+	if err = s.permit(ctx, s.db, by); err == nil {
+		e, err = ByID(ctx, s.db.Querier(), id)
+	}
+	if err == nil {
+		password, err = s.box.Open(e.secret, e.sealedFor())
+	}
+	return e, password, err
+}
+
 // Create adds an endpoint; one of that name is errdefs.ErrExists.
 func (s *Service) Create(ctx context.Context, by auth.Caller, spec Spec) (e Endpoint, err error) {
 	if e, err = spec.check(); err != nil {
