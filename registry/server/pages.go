@@ -80,7 +80,8 @@ func (s *Server) apis(set config.Config, w whole) (*api.API, *harbor.Facade, err
 	return api.New(cfg), harbor.New(edge.Config{
 		DB: cfg.DB, Registry: cfg.Registry, Judge: cfg.Judge, Identify: cfg.Identify,
 		Accounts: cfg.Accounts, Projects: cfg.Projects, Robots: cfg.Robots, Audit: cfg.Audit, Policies: cfg.Policies,
-		Proxies: cfg.Proxies, Log: cfg.Log, Origins: cfg.Origins, ExternalURL: set.ExternalURL, ReadOnly: set.ReadOnly != "",
+		Proxies: cfg.Proxies, Log: cfg.Log, Origins: cfg.Origins,
+		ExternalURL: set.ExternalURL, ReadOnly: set.ReadOnly != "",
 		Banner: set.Banner, Authority: set.TLS.Own(), AuthMode: set.AuthMode(),
 		SelfRegistration: set.Accounts.Registration != config.RegistrationClosed,
 	}), nil
