@@ -85,7 +85,7 @@ func ReadBlob(ctx context.Context, p Provider, desc ocispec.Descriptor) ([]byte,
 // for the errors. Nothing is kept of a write that fails.
 func WriteBlob(ctx context.Context, s Ingester, desc ocispec.Descriptor, r io.Reader) error {
 	id := "write/" + rand.Text()
-	w, err := s.Begin(ctx, id)
+	w, err := s.Begin(WithExpected(ctx, desc.Digest), id)
 	if err != nil {
 		return err
 	}

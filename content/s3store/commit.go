@@ -54,12 +54,12 @@ func (w *writer) orDrop(ctx context.Context, err error) error {
 	}
 	ctx = context.WithoutCancel(ctx)
 	_, _ = w.sending.wait() // a part that comes after the abort would stay
-	err = errors.Join(err, w.s.forget(ctx, w.claim, w.st), w.buf.Close())
+	err = errors.Join(err, w.s.forget(ctx, w.claim, w.leftover()), w.buf.Close())
 	w.release()
 	return err
 }
 
-// leftover is what is to be removed after a commit.
+// leftover is what is to be removed after a commit, or when there will be none.
 func (w *writer) leftover() state {
 	st := w.st
 	if st.Whole {
@@ -90,8 +90,10 @@ func (w *writer) publish(ctx context.Context, key string, dgst digest.Digest) er
 		return err
 	}
 	switch {
+	case w.st.Upload != "" && w.st.Blob != "" && w.st.Blob != key:
+		return errdefs.Errorf(errdefs.ErrNotFound, "%w: it was begun as %s", objects.ErrLost, w.st.Blob)
 	case w.st.Upload != "":
-		if err := w.complete(ctx); err != nil {
+		if err := w.complete(ctx); err != nil || w.st.Blob != "" {
 			return err
 		}
 		if err := w.checkStored(ctx, dgst); err != nil {
@@ -128,15 +130,30 @@ func (w *writer) complete(ctx context.Context) error {
 		parts = append(parts, last)
 	}
 	err := w.s.bucket.Complete(ctx, w.st.upload(), parts)
-	if errors.Is(err, objects.ErrLost) {
-		// The answer to the first try may have been lost, and the second found the upload
-		// over. Nobody else writes to this name.
-		if o, statErr := w.s.bucket.Stat(ctx, w.st.data()); statErr == nil && o.Size == w.offset {
-			err = nil
-		}
+	if errors.Is(err, objects.ErrLost) && w.there(ctx) {
+		// The answer to the first try was lost, and the second found the upload over.
+		err = nil
 	}
 	w.st.Whole = err == nil
 	return err
+}
+
+// there says that the object of the upload is, with the bytes that were written.
+func (w *writer) there(ctx context.Context) bool {
+	o, err := w.s.bucket.Stat(ctx, w.st.data())
+	if err != nil || o.Size != w.offset {
+		return false
+	}
+	if w.st.Blob == "" {
+		return true // nobody else writes to this name
+	}
+	r, err := w.s.bucket.Open(ctx, w.st.data())
+	if err != nil {
+		return false
+	}
+	defer r.Close()
+	got, err := digest.FromReader(content.Until(ctx, content.NewReader(r)))
+	return err == nil && got == w.Digest()
 }
 
 // checkStored hashes what was written by another algorithm than the one that

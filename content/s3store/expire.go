@@ -47,7 +47,7 @@ func (s *Store) forget(ctx context.Context, claim Claim, st state) error {
 		}
 	}
 	var keys []string
-	if st.Upload != "" || st.Whole {
+	if st.Blob == "" && (st.Upload != "" || st.Whole) {
 		keys = append(keys, st.data())
 	}
 	for _, t := range st.Tails {
@@ -80,7 +80,7 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (freed int64, err 
 			}
 		}
 		if st, err := decodeState(saved.Key, saved.State); err == nil {
-			living[st.Dir] = true
+			living[st.Dir], living[st.Upload] = true, true
 		}
 	}
 	n, err := s.expireOrphans(ctx, before, living)
@@ -92,12 +92,12 @@ func (s *Store) expireOrphans(ctx context.Context, before time.Time, living map[
 		dir, _, _ := strings.Cut(strings.TrimPrefix(key, writesDir), "/")
 		return living[dir]
 	}
-	for _, prefix := range []string{writesDir, blobsDir} { // of blobs: copies that a kill cut off
+	for _, prefix := range []string{writesDir, blobsDir} { // of blobs also copies that a kill cut off
 		for u, err := range s.bucket.Uploads(ctx, prefix) {
 			if err != nil {
 				return freed, err
 			}
-			if !u.Begun.Before(before) || isLiving(u.Key) {
+			if !u.Begun.Before(before) || living[u.ID] || isLiving(u.Key) {
 				continue
 			}
 			if err := s.bucket.Abort(ctx, u); err != nil {

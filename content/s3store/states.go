@@ -59,6 +59,9 @@ type state struct {
 	Tails []tail `json:"tails,omitempty"`
 	// Whole says that the object of the upload is there, with all bytes.
 	Whole bool `json:"whole,omitempty"`
+	// Blob is the key of the blob that the parts become by themselves, where its digest
+	// was known before them; else they become an object of the write, which is copied.
+	Blob string `json:"blob,omitempty"`
 }
 
 type tail struct {
@@ -66,7 +69,13 @@ type tail struct {
 	Size int64  `json:"size"`
 }
 
-func (s state) data() string            { return writesDir + s.Dir + "/data" }
+func (s state) data() string {
+	if s.Blob != "" {
+		return s.Blob
+	}
+	return writesDir + s.Dir + "/data"
+}
+
 func (s state) upload() objects.Upload  { return objects.Upload{Key: s.data(), ID: s.Upload} }
 func (s state) tail(name string) string { return writesDir + s.Dir + "/" + name }
 

@@ -50,7 +50,18 @@ func (s *Store) Begin(ctx context.Context, id string) (content.Writer, error) {
 		w.release()
 		return nil, err
 	}
+	w.expect(content.Expected(ctx))
 	return w, nil
+}
+
+// expect has the parts of a write that has none yet become a blob by themselves. Of a
+// digest of another algorithm than the one that follows the bytes it is known too late
+// whether they are its.
+func (w *writer) expect(dgst digest.Digest) {
+	key, err := blobKey(dgst)
+	if err == nil && dgst.Algorithm() == digest.SHA256 && w.st.Upload == "" {
+		w.st.Blob = key
+	}
 }
 
 // writer is a content.Writer. Its bytes are, in their order, in the parts of st, in
@@ -178,7 +189,7 @@ func (w *writer) begin(ctx context.Context) error {
 	}
 	w.st.Upload = u.ID
 	early := w.saved
-	early.Dir, early.Upload = w.st.Dir, w.st.Upload
+	early.Dir, early.Upload, early.Blob = w.st.Dir, w.st.Upload, w.st.Blob
 	return w.store(ctx, early)
 }
 
@@ -279,7 +290,7 @@ func (w *writer) Close() error {
 	var err error
 	switch {
 	case errors.Is(w.broken, objects.ErrLost):
-		err = w.s.forget(ctx, w.claim, w.st)
+		err = w.s.forget(ctx, w.claim, w.leftover())
 	case w.broken == nil && (w.offset != w.saved.Offset || w.st.Whole != w.saved.Whole):
 		err = w.save(ctx)
 	}

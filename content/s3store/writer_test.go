@@ -193,6 +193,16 @@ func TestCommitOfALostUpload(t *testing.T) {
 // made the object, and knows no upload when it is asked again.
 func TestLostAnswer(t *testing.T) {
 	t.Parallel()
+	for name, expected := range map[string]bool{"copied": false, "in its place": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testLostAnswer(t, expected)
+		})
+	}
+}
+
+func testLostAnswer(t *testing.T, expected bool) {
+	t.Helper()
 	var lost atomic.Int32
 	cfg := s3test.Start(t).Front(t, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -219,7 +229,14 @@ func TestLostAnswer(t *testing.T) {
 	t.Cleanup(func() { _ = bucket.Close() })
 	s := newStore(t, bucket, &states{})
 	b := contenttest.Bytes(3, 12<<20)
-	w := begin(t, s, "x")
+	ctx := t.Context()
+	if expected {
+		ctx = content.WithExpected(ctx, digest.FromBytes(b))
+	}
+	w, err := s.Begin(ctx, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
 	write(t, w, b)
 	if err := w.Commit(t.Context(), describe(b)); err != nil {
 		t.Fatal(err)
@@ -228,6 +245,89 @@ func TestLostAnswer(t *testing.T) {
 		t.Errorf("%d requests: no answer was lost", lost.Load())
 	}
 	mustHold(t, s, b)
+}
+
+// TestExpected has bytes come whose digest is known before them: they need not be copied,
+// and what is none of that digest never has its name.
+func TestExpected(t *testing.T) {
+	t.Parallel()
+	server := s3test.Start(t)
+	b := contenttest.Bytes(4, 12<<20)
+	other := contenttest.Bytes(5, 12<<20)
+	sha512 := ocispec.Descriptor{Digest: digest.SHA512.FromBytes(b), Size: int64(len(b))}
+	for name, tc := range map[string]struct {
+		expected digest.Digest
+		as       ocispec.Descriptor
+		stops    bool // and another store goes on
+		err      error
+		copied   bool
+	}{
+		"its own":                {expected: describe(b).Digest, as: describe(b)},
+		"goes on elsewhere":      {expected: describe(b).Digest, as: describe(b), stops: true},
+		"none":                   {as: describe(b), copied: true},
+		"another algorithm":      {expected: sha512.Digest, as: sha512, copied: true},
+		"bytes of another":       {expected: describe(other).Digest, as: describe(other), err: errdefs.ErrCorrupt},
+		"committed as another":   {expected: describe(other).Digest, as: describe(b), err: errdefs.ErrNotFound},
+		"another, and elsewhere": {expected: describe(other).Digest, as: describe(b), stops: true, err: errdefs.ErrNotFound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			copies := atomic.Int32{}
+			cfg := server.Front(t, func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Header.Get("X-Amz-Copy-Source") != "" {
+						copies.Add(1)
+					}
+					next.ServeHTTP(w, r)
+				})
+			})
+			bucket, err := objects.Connect(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = bucket.Close() })
+			st := &states{}
+			s := newStore(t, bucket, st)
+			w, err := s.Begin(content.WithExpected(t.Context(), tc.expected), "x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, w, b[:8<<20])
+			if tc.stops {
+				if err := w.Close(); err != nil {
+					t.Fatal(err)
+				}
+				s = newStore(t, bucket, st)
+				// What goes on is no stray, however old.
+				if _, err := s.Expire(t.Context(), time.Now().Add(-time.Hour)); err != nil {
+					t.Fatal(err)
+				}
+				w = begin(t, s, "x")
+			}
+			write(t, w, b[8<<20:])
+			err = errors.Join(w.Commit(t.Context(), tc.as), w.Close())
+			if tc.err != nil {
+				mustBe(t, err, tc.err)
+			} else if err != nil {
+				t.Fatal(err)
+			} else if r, err := s.Open(t.Context(), tc.as); err != nil {
+				t.Fatal(err)
+			} else if got, err := tc.as.Digest.Algorithm().FromReader(content.NewReader(r)); err != nil || got != tc.as.Digest {
+				t.Errorf("%s, %v", got, err)
+			} else if err := r.Close(); err != nil {
+				t.Error(err)
+			}
+			if left, want := len(keys(t, bucket, "")), map[bool]int{true: 0, false: 1}[tc.err != nil]; left != want {
+				t.Errorf("%d objects, want %d", left, want)
+			}
+			for u, err := range bucket.Uploads(t.Context(), "") {
+				t.Errorf("an upload is left: %+v, %v", u, err)
+			}
+			if copied := copies.Load() > 0; copied != tc.copied {
+				t.Errorf("copied %v", copied)
+			}
+		})
+	}
 }
 
 // TestExpireFindsWhatNoStateLeadsTo forgets the states of writes.

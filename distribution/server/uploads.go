@@ -12,6 +12,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"cove/content"
 	"cove/distribution"
 	"cove/distribution/errcode"
 	"cove/distribution/server/byterange"
@@ -163,7 +164,7 @@ func (s *server) finishUpload(ctx context.Context, w http.ResponseWriter, r *htt
 		return bad
 	}
 	since := s.Now()
-	up, err := s.Registry.ResumeUpload(ctx, t.repo, t.ref)
+	up, err := s.Registry.ResumeUpload(content.WithExpected(ctx, dgst), t.repo, t.ref)
 	if err != nil {
 		return err
 	}
