@@ -34,6 +34,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cove/internal/atomicfile"
+	"cove/internal/limit"
 )
 
 const (
@@ -165,6 +166,32 @@ func (r *Records) AddManifest(ctx context.Context, m Manifest, keep atomicfile.K
 	return failed(r.files.add(ctx, manifestName(m.Repository, m.Digest), b, keep))
 }
 
+// Push records a manifest, and the tags that name it from now on, durably, and beside that
+// does what else takes its time: a file system that is asked for all of it at once makes one
+// commit of it. Call settle once the database says so, too: it forgets what the tags named
+// before.
+func (r *Records) Push(
+	ctx context.Context, m Manifest, tags []string, beside func() error,
+) (settle func(context.Context) error, err error) {
+	older := make([][]Tag, len(tags))
+	err = limit.AtOnce(beside, func() error { return r.AddManifest(ctx, m, atomicfile.Durable) }, func() (err error) {
+		for i, tag := range tags {
+			if err == nil {
+				older[i], err = r.addTag(ctx, m.Repository, tag, m.Digest, atomicfile.Durable)
+			}
+		}
+		return err
+	})
+	return func(ctx context.Context) error {
+		var errs []error
+		for _, before := range older {
+			// One that comes back after a power cut is older than what was kept.
+			errs = append(errs, r.removeTags(ctx, before, atomicfile.Volatile))
+		}
+		return errors.Join(errs...)
+	}, err
+}
+
 // RemoveManifest forgets that a manifest is in a repository, durably, as what was
 // deleted is.
 func (r *Records) RemoveManifest(ctx context.Context, repo string, dgst digest.Digest) error {
@@ -173,18 +200,37 @@ func (r *Records) RemoveManifest(ctx context.Context, repo string, dgst digest.D
 
 // AddTag records that a tag names a manifest now.
 func (r *Records) AddTag(ctx context.Context, repo, tag string, dgst digest.Digest, keep atomicfile.Keep) error {
+	_, err := r.addTag(ctx, repo, tag, dgst, keep)
+	return err
+}
+
+// addTag returns the records of the tag that are older than the one that counts now.
+func (r *Records) addTag(
+	ctx context.Context, repo, tag string, dgst digest.Digest, keep atomicfile.Keep,
+) (older []Tag, err error) {
 	before, err := r.tag(ctx, repo, tag)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	next := Tag{Repository: repo, Name: tag, Digest: dgst, number: 1}
 	if len(before) > 0 {
 		next.number = before[0].number + 1
 		if before[0].Digest == dgst {
-			next = before[0] // also one that a killed process had made
+			next, before = before[0], before[1:] // also one that a killed process had made
 		}
 	}
-	return failed(r.files.add(ctx, next.file(), nil, keep))
+	return before, failed(r.files.add(ctx, next.file(), nil, keep))
+}
+
+func (r *Records) removeTags(ctx context.Context, all []Tag, keep atomicfile.Keep) error {
+	if len(all) == 0 {
+		return nil
+	}
+	files := make([]string, len(all))
+	for i, t := range all {
+		files[i] = t.file()
+	}
+	return failed(r.files.remove(ctx, keep, files...))
 }
 
 // KeepTag forgets what a tag named, but for the newest record of dgst, which may
@@ -196,18 +242,15 @@ func (r *Records) KeepTag(ctx context.Context, repo, tag string, dgst digest.Dig
 	}
 	// One that comes back after a power cut is older than what was kept.
 	keep := atomicfile.Durable
-	var old []string
+	var old []Tag
 	for _, t := range all {
 		if t.Digest == dgst && keep == atomicfile.Durable {
 			keep = atomicfile.Volatile
 			continue
 		}
-		old = append(old, t.file())
+		old = append(old, t)
 	}
-	if len(old) == 0 {
-		return nil
-	}
-	return failed(r.files.remove(ctx, keep, old...))
+	return r.removeTags(ctx, old, keep)
 }
 
 // Tag is a record of what a tag names, or named.

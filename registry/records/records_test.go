@@ -1,6 +1,7 @@
 package records
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -36,10 +37,13 @@ func TestTagsAndManifests(t *testing.T) {
 	t.Run("folder", func(t *testing.T) {
 		t.Parallel()
 		testTagsAndManifests(t, openFolder(t, t.TempDir()))
+		testPush(t, openFolder(t, t.TempDir()))
 	})
 	t.Run("bucket", func(t *testing.T) {
 		t.Parallel()
-		testTagsAndManifests(t, openBucket(t, s3test.Start(t).Bucket(t)))
+		service := s3test.Start(t)
+		testTagsAndManifests(t, openBucket(t, service.Bucket(t)))
+		testPush(t, openBucket(t, service.Bucket(t)))
 	})
 }
 
@@ -115,6 +119,62 @@ func testTagsAndManifests(t *testing.T, d *Records) {
 		if !slices.Equal(named, want) {
 			t.Errorf("%s: %v, want %v", history[0].Name, named, want)
 		}
+	}
+}
+
+// testPush has pushes move tags: until one is settled, what its tags named before is there.
+func testPush(t *testing.T, d *Records) {
+	t.Helper()
+	a, b := digest.FromString("a"), digest.FromString("b")
+	beside := 0
+	push := func(dgst digest.Digest) (settle func(context.Context) error) {
+		t.Helper()
+		settle, err := d.Push(t.Context(), Manifest{Repository: "team/app", Digest: dgst, MediaType: "m"}, []string{"v1", "v2"},
+			func() error { beside++; return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return settle
+	}
+	named := func(what string, want ...digest.Digest) {
+		t.Helper()
+		manifests, tags, err := d.All(t.Context())
+		if err != nil || len(tags) != 2 || len(manifests) == 0 {
+			t.Fatalf("%s: %d manifests, %d tags, %v", what, len(manifests), len(tags), err)
+		}
+		for _, history := range tags {
+			var got []digest.Digest
+			for _, tag := range history {
+				got = append(got, tag.Digest)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: %s named %v, want %v", what, history[0].Name, got, want)
+			}
+		}
+	}
+	settled := func(settle func(context.Context) error) {
+		t.Helper()
+		if err := settle(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	settled(push(a))
+	named("the first", a)
+	push(b) // and the process ends
+	named("not settled", b, a)
+	settled(push(b))
+	named("the same once more", b)
+	late := push(a)
+	named("back", a, b)
+	settled(late)
+	settled(late)
+	named("settled twice", a)
+	down := errors.New("down")
+	if _, err := d.Push(t.Context(), Manifest{Repository: "team/app", Digest: b}, nil, func() error { return down }); !errors.Is(err, down) {
+		t.Errorf("what is beside fails: %v", err)
+	}
+	if beside != 4 {
+		t.Errorf("%d calls of what is beside", beside)
 	}
 }
 

@@ -106,8 +106,14 @@ func (r *Registry) PutManifest(
 		return "", err
 	}
 	defer unlock()
-	defer r.writeRecords(ctx, repo, dgst, tags)
-	if err := r.keep(ctx, repo, m, tags); err != nil {
+	stored := false
+	defer func() {
+		if !stored {
+			r.writeRecords(ctx, repo, dgst, tags)
+		}
+	}()
+	settle, err := r.keep(ctx, repo, m, tags)
+	if err != nil {
 		return "", err
 	}
 	r.pause(ctx, "manifest: bytes durable")
@@ -118,6 +124,8 @@ func (r *Registry) PutManifest(
 		r.discard(ctx, dgst)
 		return "", err
 	}
+	stored = true
+	r.recordStays(ctx, repo, settle(context.WithoutCancel(ctx)))
 	return meta.Subject, nil
 }
 

@@ -8,8 +8,6 @@ import (
 
 	"cove/distribution"
 	"cove/errdefs"
-	"cove/internal/atomicfile"
-	"cove/internal/limit"
 	"cove/registry/metadata"
 	"cove/registry/records"
 )
@@ -19,25 +17,18 @@ import (
 // the database, and settled after it by what the database says then. Both happen
 // under the locks of the digest and of the tags.
 
-// keep makes a manifest's bytes, and the records of its push, durable, all at once: a
-// file system that is asked so makes one commit of them.
-func (r *Registry) keep(ctx context.Context, repo string, m distribution.Manifest, tags []string) error {
+// keep makes a manifest's bytes, and the records of its push, durable. Call settle once it
+// is stored.
+func (r *Registry) keep(
+	ctx context.Context, repo string, m distribution.Manifest, tags []string,
+) (settle func(context.Context) error, err error) {
 	bytes := func() error { return r.keepManifest(ctx, m) }
 	if r.records == nil {
-		return bytes()
+		return func(context.Context) error { return nil }, bytes()
 	}
-	return limit.AtOnce(bytes, func() error {
-		return r.records.AddManifest(ctx, records.Manifest{
-			Repository: repo, Digest: m.Descriptor.Digest, MediaType: m.Descriptor.MediaType, By: actor(ctx),
-		}, atomicfile.Durable)
-	}, func() (err error) {
-		for _, tag := range tags {
-			if err == nil {
-				err = r.records.AddTag(ctx, repo, tag, m.Descriptor.Digest, atomicfile.Durable)
-			}
-		}
-		return err
-	})
+	return r.records.Push(ctx, records.Manifest{
+		Repository: repo, Digest: m.Descriptor.Digest, MediaType: m.Descriptor.MediaType, By: actor(ctx),
+	}, tags, bytes)
 }
 
 // writeRecords has the records say what the database says of a manifest and of tags.
@@ -57,7 +48,12 @@ func (r *Registry) writeRecords(ctx context.Context, repo string, dgst digest.Di
 			errs = append(errs, r.records.KeepTag(ctx, repo, tag, desc.Digest))
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
+	r.recordStays(ctx, repo, errors.Join(errs...))
+}
+
+// recordStays tells of a record that could not be removed.
+func (r *Registry) recordStays(ctx context.Context, repo string, err error) {
+	if err != nil {
 		r.log.WarnContext(ctx, "a record of what was removed stays", "repository", repo, "error", err)
 	}
 }
