@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,12 +30,15 @@ func (r *Repository) Referrers(
 	}
 	var index ocispec.Index
 	err := r.c.pages(ctx, r.origin(), path, r.pullScopes(), func(body []byte) error {
+		if bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
+			return errNoList // of a site around the registry, as where it sends those who ask for what it does not know
+		}
 		var page ocispec.Index
 		err := json.Unmarshal(body, &page)
 		index.Manifests = append(index.Manifests, page.Manifests...)
 		return err
 	})
-	if noReferrers(wire.StatusOf(err)) {
+	if noReferrers(wire.StatusOf(err)) || errors.Is(err, errNoList) {
 		if index, err = r.referrersTag(ctx, subject); errors.Is(err, errNoList) {
 			index, err = ocispec.Index{}, nil // somebody has another use for that tag
 		}
@@ -63,7 +67,7 @@ func noReferrers(status int) bool {
 	return false
 }
 
-// errNoList says that the tag of a list of referrers names something else.
+// errNoList says that what should be a list of referrers is something else.
 var errNoList = errors.New("it is no index")
 
 // referrersTag reads the list kept under a tag; none is an empty one.

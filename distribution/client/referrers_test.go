@@ -3,7 +3,9 @@ package client_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -27,18 +29,38 @@ func (o old) PutManifest(ctx context.Context, repo string, m distribution.Manife
 	return "", err
 }
 
+// referrersOfOld are the answers of registries from before referrers to who asks for them.
+func referrersOfOld(t *testing.T) map[string]http.HandlerFunc {
+	page := func(code int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			w.WriteHeader(code)
+			_, _ = io.WriteString(w, "\n<!DOCTYPE html><title>Packages</title>")
+		}
+	}
+	away := func(to http.HandlerFunc) http.HandlerFunc {
+		site := httptest.NewServer(to)
+		t.Cleanup(site.Close)
+		return http.RedirectHandler(site.URL+"/packages", http.StatusSeeOther).ServeHTTP
+	}
+	return map[string]http.HandlerFunc{
+		"none": nil, "404": http.NotFound, "a page": page(http.StatusOK), "a page of 404": page(http.StatusNotFound),
+		"sent to a page": away(page(http.StatusOK)), "sent to a 404": away(http.NotFound),
+	}
+}
+
 // TestReferrers attaches two artifacts to an image, at a registry that lists
-// referrers and at one that does not.
+// referrers and at those that do not, whatever they say instead.
 func TestReferrers(t *testing.T) {
 	t.Parallel()
-	for _, before := range []bool{false, true} {
+	for before, answer := range referrersOfOld(t) {
 		mem := distributiontest.NewMemory(distributiontest.StoreOf(t))
 		h := distributiontest.Handler(t, t.Context(), mem)
-		if before {
+		if answer != nil {
 			inner := distributiontest.Handler(t, t.Context(), old{mem})
 			h = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if strings.Contains(r.URL.Path, "/referrers/") {
-					http.NotFound(w, r)
+					answer(w, r)
 					return
 				}
 				inner.ServeHTTP(w, r)
@@ -62,11 +84,11 @@ func TestReferrers(t *testing.T) {
 		for kind, want := range map[string]int{"": 2, "application/sbom": 1, "application/none": 0} {
 			got, err := repo.Referrers(t.Context(), img.Manifest.Descriptor.Digest, kind)
 			if err != nil || len(got) != want {
-				t.Errorf("before=%v: Referrers(%q) = %v, %v; want %d", before, kind, got, err, want)
+				t.Errorf("%s: Referrers(%q) = %v, %v; want %d", before, kind, got, err, want)
 			}
 		}
 		if got, err := repo.Referrers(t.Context(), digest.FromString("unseen"), ""); err != nil || len(got) != 0 {
-			t.Errorf("before=%v: of nothing: %v, %v", before, got, err)
+			t.Errorf("%s: of nothing: %v, %v", before, got, err)
 		}
 	}
 }
