@@ -1,6 +1,7 @@
 package distributiontest
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -174,6 +175,9 @@ func manifestTable(t *testing.T) []exchange {
 
 		{name: "HEAD tag", method: "HEAD", path: path + "v1", status: 200, want: got},
 		{name: "GET tag", method: "GET", path: path + "v1", status: 200, want: got, in: body},
+		{name: "GET tag from its begin", method: "GET", path: path + "v1", header: []string{"Range", "bytes=0-9"}, status: 206, want: append([]string{"Content-Range", fmt.Sprintf("bytes 0-9/%d", len(body)), "Content-Length", "10"}, got...), in: body[:10]},
+		{name: "GET digest to its end", method: "GET", path: path + desc.Digest.String(), header: []string{"Range", "bytes=10-"}, status: 206, in: body[10:]},
+		{name: "GET tag beyond", method: "GET", path: path + "v1", header: []string{"Range", fmt.Sprintf("bytes=%d-", len(body))}, status: 416, want: []string{"Content-Range", fmt.Sprintf("bytes */%d", len(body))}},
 		{name: "GET digest", method: "GET", path: path + desc.Digest.String(), status: 200, want: got, in: body},
 		{name: "GET whatever is accepted", method: "GET", path: path + "v1", header: []string{"Accept", "text/plain"}, status: 200, want: got, in: body},
 		{name: "GET docker", method: "GET", path: path + "docker", status: 200, want: []string{"Docker-Content-Digest", dockerDigest.String(), "Content-Type", "application/vnd.docker.distribution.manifest.v2+json"}, in: docker},
