@@ -178,7 +178,21 @@ func TestWarnings(t *testing.T) {
 func TestManifestTypes(t *testing.T) {
 	t.Parallel()
 	img := distributiontest.NewImage(t, 1, 10)
+	var asked sync.Map
 	host := distributiontest.Listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.Contains(r.URL.Path, "/manifests/") {
+			return
+		}
+		asked.Store(r.Method, true)
+		accepted := strings.Split(strings.Join(r.Header.Values("Accept"), ", "), ", ")
+		for _, mediaType := range []string{
+			ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex, "application/vnd.docker.distribution.manifest.v2+json",
+			"application/vnd.docker.distribution.manifest.list.v2+json",
+		} {
+			if !slices.Contains(accepted, mediaType) {
+				t.Errorf("%s accepts %q, and not %s", r.Method, accepted, mediaType)
+			}
+		}
 		switch {
 		case strings.HasSuffix(r.URL.Path, "/good"):
 			w.Header().Set("Content-Type", ocispec.MediaTypeImageManifest+"; charset=utf-8")
@@ -193,6 +207,14 @@ func TestManifestTypes(t *testing.T) {
 	}
 	if _, _, err := repo.Resolve(t.Context(), "bad"); !errors.Is(err, errdefs.ErrInvalid) {
 		t.Errorf("another type: %v", err)
+	}
+	if _, err := repo.Stat(t.Context(), "good"); err != nil {
+		t.Error(err)
+	}
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		if _, ok := asked.Load(method); !ok {
+			t.Errorf("nothing was asked by %s", method)
+		}
 	}
 }
 

@@ -68,6 +68,7 @@ func uploadTable() []exchange {
 
 		{name: "POST for chunks", method: "POST", path: uploadsPath, status: 202},
 		{name: "GET status of none", method: "GET", path: "LOCATION", status: 204, want: []string{"Range", "0-0"}},
+		{name: "PATCH with nonsense at first", method: "PATCH", path: "LOCATION", body: "h", header: []string{"Content-Range", "a-b"}, status: 416, want: []string{"Range", "0-0"}, in: "RANGE_INVALID"},
 		{name: "PATCH out of order at first", method: "PATCH", path: "LOCATION", body: "llo", header: []string{"Content-Range", "2-4"}, status: 416, want: []string{"Range", "0-0"}, in: "RANGE_INVALID"},
 		{name: "PATCH first chunk", method: "PATCH", path: "LOCATION", body: "hello", header: []string{"Content-Range", "0-4"}, status: 202, want: []string{"Range", "0-4"}},
 		{name: "PATCH first chunk again", method: "PATCH", path: "LOCATION", body: "hello", header: []string{"Content-Range", "0-4"}, status: 416, want: []string{"Range", "0-4"}, in: "RANGE_INVALID"},
