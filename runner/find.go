@@ -43,7 +43,7 @@ func noSuch(ref string) error {
 
 func (r *Runner) find(ref string) (*Container, error) {
 	if ref == "" {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "invalid container name or ID: value is empty")
+		return nil, errdefs.Errorf(errdefs.ErrNotFound, "invalid container name or ID: value is empty")
 	}
 	if ids.Valid(ref) {
 		return r.load(ref)

@@ -217,7 +217,7 @@ func notFound(ref string) error {
 // errdefs.ErrNotFound if there is none.
 func (s *Store) Find(ref string) (Network, error) {
 	if ref == "" {
-		return Network{}, errdefs.Errorf(errdefs.ErrInvalid, "invalid network name or ID: value is empty")
+		return Network{}, errdefs.Errorf(errdefs.ErrNotFound, "invalid network name or ID: value is empty")
 	}
 	all, err := s.Every()
 	if err != nil {

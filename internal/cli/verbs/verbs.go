@@ -51,6 +51,10 @@ func Each(
 	}
 	var failed []error
 	for _, ref := range refs {
+		if ref == "" { // which is no name, also of what may be missing
+			failed = append(failed, errdefs.Errorf(errdefs.ErrInvalid, "invalid name or ID: value is empty"))
+			continue
+		}
 		switch err := do(eng, ctx, ref); {
 		case err == nil:
 			fmt.Fprintln(a.Out, ref)
