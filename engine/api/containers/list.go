@@ -87,7 +87,7 @@ func (a *API) row(r *route.Request, c listing.Container) (row, error) {
 	if asked := c.Asked; asked != nil && !r.Version.Before(wire.V(46)) {
 		out.HostConfig.Annotations = asked.Annotations
 	}
-	if wire.Bool(r.URL.Query(), "size") {
+	if wire.Bool(r.URL.Query(), "size") && c.Broken == nil {
 		size, err := a.engine.ContainerSize(r.Context(), c)
 		if err != nil {
 			return out, err
