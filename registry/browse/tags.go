@@ -78,21 +78,30 @@ func parseCursor(text string) (p place, err error) {
 	return place{at, bytes, name}, nil
 }
 
-// selectTags tells SQLite the order of its joins (CROSS JOIN): left to itself it
-// reads all references of a repository for each tag.
-const selectTags = tagColumns + `FROM tags t JOIN manifests x ON x.repository_id = t.repository_id AND x.digest = t.digest
-	WHERE t.repository_id = $1 AND `
-
-const tagColumns = `SELECT t.name, t.digest, t.updated_at, t.updated_by, x.media_type, x.artifact_type,
+// columnsOfTag are what is told of a tag, which they call TAG, and of its manifest x. They tell
+// SQLite the order of joins (CROSS JOIN): left to itself it reads all references of a
+// repository for each tag.
+const columnsOfTag = `SELECT TAG.name, TAG.digest, TAG.updated_at, TAG.updated_by, x.media_type, x.artifact_type,
 		COALESCE((SELECT SUM(b.size) FROM manifest_refs f JOIN blobs b ON b.digest = f.digest
-			WHERE f.repository_id = t.repository_id AND f.manifest = t.digest AND f.is_manifest = 0), 0)
+			WHERE f.repository_id = TAG.repository_id AND f.manifest = TAG.digest AND f.is_manifest = 0), 0)
 		+ COALESCE((SELECT SUM(b.size) FROM manifest_refs c CROSS JOIN manifest_refs f CROSS JOIN blobs b
-			WHERE c.repository_id = t.repository_id AND c.manifest = t.digest AND c.is_manifest = 1
+			WHERE c.repository_id = TAG.repository_id AND c.manifest = TAG.digest AND c.is_manifest = 1
 				AND f.repository_id = c.repository_id AND f.manifest = c.digest AND f.is_manifest = 0
 				AND b.digest = f.digest), 0) AS bytes,
 		(SELECT COUNT(*) FROM manifest_refs c
-			WHERE c.repository_id = t.repository_id AND c.manifest = t.digest AND c.is_manifest = 1) AS platforms
+			WHERE c.repository_id = TAG.repository_id AND c.manifest = TAG.digest AND c.is_manifest = 1) AS platforms
 	`
+
+// itsManifest joins it.
+const itsManifest = "JOIN manifests x ON x.repository_id = TAG.repository_id AND x.digest = TAG.digest"
+
+// named calls the tag in a part of a statement by its name there.
+func named(part, name string) string { return strings.ReplaceAll(part, "TAG.", name+".") }
+
+var (
+	tagColumns = named(columnsOfTag, "t")
+	selectTags = tagColumns + "FROM tags t " + named(itsManifest, "t") + " WHERE t.repository_id = $1 AND "
+)
 
 func scanTag(row db.Scanner) (t Tag, err error) {
 	var dgst string
@@ -134,19 +143,34 @@ func (b *Browser) Tags(
 	}
 	switch q.Order {
 	case ByName:
-		matching += "t.name > $3 ORDER BY t.name LIMIT $2"
+		matching = paged(matching, "t.name > $3", " ORDER BY t.name", q)
 	case BySize:
 		matching = "SELECT * FROM (" + matching + "TRUE) AS sized WHERE (bytes, name) < (" + param(last.size) +
 			", $3) ORDER BY bytes DESC, name DESC LIMIT $2"
 	default:
-		matching += "(t.updated_at, t.name) < (" + param(last.at) +
-			", $3) ORDER BY t.updated_at DESC, t.name DESC LIMIT $2"
+		matching = paged(matching, "(t.updated_at, t.name) < ("+param(last.at)+", $3)",
+			" ORDER BY t.updated_at DESC, t.name DESC", q)
 	}
 	if page, err = db.All(ctx, b.db.Querier(), scanTag, matching, args...); err != nil {
 		return nil, false, err
 	}
 	page, more = cut(page, q.N)
 	return page, more, b.label(ctx, id, page)
+}
+
+// paged is a statement for a page of tags after one. Unless few artifacts with a label are
+// chosen, the page is taken first, with its length in the text, and what is told of each tag is
+// read after: PostgreSQL, which knows neither how long a page is nor how few of the tags it
+// needs, reads and joins all tags of the repository otherwise, as soon as it has made one plan
+// for every page.
+func paged(matching, after, order string, q TagQuery) string {
+	conditions, simple := strings.CutPrefix(matching, selectTags)
+	if !simple {
+		return matching + after + order + " LIMIT $2"
+	}
+	return named(columnsOfTag, "here") + "FROM (SELECT * FROM tags t WHERE t.repository_id = $1 AND " +
+		conditions + after + order + " LIMIT " + strconv.Itoa(q.N+1) + ") AS here " + named(itsManifest, "here") +
+		strings.ReplaceAll(order, "t.", "here.") + " LIMIT $2"
 }
 
 // sizeable refuses to sort more tags by their size than a page has time for.
