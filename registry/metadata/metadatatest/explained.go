@@ -30,8 +30,9 @@ func (l *told) String() string {
 
 // Explains has the server tell of each statement in the database of dsn by which plan it
 // was answered, and what that read: as it was asked, with its values, also those that
-// triggers ask. It holds for connections that are made from then on.
-func (s *Server) Explains(t testing.TB, dsn string) {
+// triggers ask. It holds for connections that are made from then on, and so do other settings
+// of theirs.
+func (s *Server) Explains(t testing.TB, dsn string, settings ...[2]string) {
 	t.Helper()
 	if s.log == nil {
 		t.Skipf("needs a PostgreSQL of its own, whose log it reads: unset %s", PostgresEnv)
@@ -40,7 +41,7 @@ func (s *Server) Explains(t testing.TB, dsn string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, set := range [][2]string{
+	for _, set := range append([][2]string{
 		{"session_preload_libraries", "auto_explain"},
 		{"auto_explain.log_min_duration", "0"},
 		{"auto_explain.log_analyze", "on"},
@@ -48,7 +49,7 @@ func (s *Server) Explains(t testing.TB, dsn string) {
 		{"auto_explain.log_buffers", "on"},
 		{"auto_explain.log_format", "json"},
 		{"auto_explain.log_nested_statements", "on"},
-	} {
+	}, settings...) {
 		name := strings.TrimPrefix(u.Path, "/")
 		if err := s.exec(fmt.Sprintf("ALTER DATABASE %s SET %s = '%s'", name, set[0], set[1])); err != nil {
 			t.Fatal(err)
