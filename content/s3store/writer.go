@@ -58,8 +58,11 @@ func (s *Store) Begin(ctx context.Context, id string) (content.Writer, error) {
 // digest of another algorithm than the one that follows the bytes it is known too late
 // whether they are its.
 func (w *writer) expect(dgst digest.Digest) {
-	key, err := blobKey(dgst)
-	if err == nil && dgst.Algorithm() == digest.SHA256 && w.st.Upload == "" {
+	if w.st.Upload != "" {
+		return
+	}
+	w.st.Blob = "" // who went on before may have expected another
+	if key, err := blobKey(dgst); err == nil && dgst.Algorithm() == digest.SHA256 {
 		w.st.Blob = key
 	}
 }

@@ -259,16 +259,18 @@ func TestExpected(t *testing.T) {
 		expected digest.Digest
 		as       ocispec.Descriptor
 		stops    bool // and another store goes on
+		early    bool // before there is a part
 		err      error
 		copied   bool
 	}{
-		"its own":                {expected: describe(b).Digest, as: describe(b)},
-		"goes on elsewhere":      {expected: describe(b).Digest, as: describe(b), stops: true},
-		"none":                   {as: describe(b), copied: true},
-		"another algorithm":      {expected: sha512.Digest, as: sha512, copied: true},
-		"bytes of another":       {expected: describe(other).Digest, as: describe(other), err: errdefs.ErrCorrupt},
-		"committed as another":   {expected: describe(other).Digest, as: describe(b), err: errdefs.ErrNotFound},
-		"another, and elsewhere": {expected: describe(other).Digest, as: describe(b), stops: true, err: errdefs.ErrNotFound},
+		"its own":                   {expected: describe(b).Digest, as: describe(b)},
+		"goes on elsewhere":         {expected: describe(b).Digest, as: describe(b), stops: true},
+		"none":                      {as: describe(b), copied: true},
+		"another algorithm":         {expected: sha512.Digest, as: sha512, copied: true},
+		"bytes of another":          {expected: describe(other).Digest, as: describe(other), err: errdefs.ErrCorrupt},
+		"committed as another":      {expected: describe(other).Digest, as: describe(b), err: errdefs.ErrNotFound},
+		"another, and elsewhere":    {expected: describe(other).Digest, as: describe(b), stops: true, err: errdefs.ErrNotFound},
+		"another, with no part yet": {expected: describe(other).Digest, as: describe(b), stops: true, early: true, copied: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -292,7 +294,11 @@ func TestExpected(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			write(t, w, b[:8<<20])
+			first := 8 << 20
+			if tc.early {
+				first = 1 << 20
+			}
+			write(t, w, b[:first])
 			if tc.stops {
 				if err := w.Close(); err != nil {
 					t.Fatal(err)
@@ -304,7 +310,7 @@ func TestExpected(t *testing.T) {
 				}
 				w = begin(t, s, "x")
 			}
-			write(t, w, b[8<<20:])
+			write(t, w, b[first:])
 			err = errors.Join(w.Commit(t.Context(), tc.as), w.Close())
 			if tc.err != nil {
 				mustBe(t, err, tc.err)
