@@ -47,16 +47,6 @@ func Below(root *os.Root) *Folders { return &Folders{root: root} }
 type Folder struct {
 	*os.Root
 	dir *os.File // the same one, as a descriptor
-
-	syncing sync.Mutex // one sync at a time
-	mu      sync.Mutex
-	next    *joint // the sync that has not begun, which is for all who wait for it
-}
-
-// joint is one sync for several.
-type joint struct {
-	done chan struct{}
-	err  error
 }
 
 // Open opens one, once.
@@ -72,7 +62,7 @@ func (f *Folders) Open(name string) (*Folder, error) {
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
-	in := &Folder{Root: root, dir: dir}
+	in := &Folder{root, dir}
 	if won, lost := f.open.LoadOrStore(name, in); lost {
 		return won.(*Folder), in.Close()
 	}
@@ -95,30 +85,8 @@ func (f *Folders) Close() error {
 // Close closes one that nobody else has.
 func (in *Folder) Close() error { return errors.Join(in.dir.Close(), in.Root.Close()) }
 
-// Sync makes the names in it durable. While one goes on, all who come wait for the next,
-// which is for them together: to make a disk write what it holds back takes as long for
-// one name as for many.
-func (in *Folder) Sync() error {
-	in.mu.Lock()
-	next, others := in.next, in.next != nil
-	if !others {
-		next = &joint{done: make(chan struct{})}
-		in.next = next
-	}
-	in.mu.Unlock()
-	if others {
-		<-next.done
-		return next.err
-	}
-	in.syncing.Lock()
-	in.mu.Lock()
-	in.next = nil // it begins: who comes now has a name that it may miss
-	in.mu.Unlock()
-	next.err = in.dir.Sync()
-	in.syncing.Unlock()
-	close(next.done)
-	return next.err
-}
+// Sync makes the names in it durable.
+func (in *Folder) Sync() error { return in.dir.Sync() }
 
 // Move renames a file of the folder to a name in another, and replaces what has that.
 func (in *Folder) Move(from string, to *Folder, name string) error {

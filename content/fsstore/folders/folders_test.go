@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 )
 
@@ -69,58 +68,6 @@ func TestFolders(t *testing.T) {
 		t.Error(err)
 	}
 	if err := errors.Join(c.Close(), f.Close()); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestSyncTogether: who comes while a sync goes on waits for one that begins after it, and
-// hears what became of that.
-func TestSyncTogether(t *testing.T) {
-	t.Parallel()
-	root, err := os.OpenRoot(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer root.Close()
-	if err := root.Mkdir("a", 0o700); err != nil {
-		t.Fatal(err)
-	}
-	f := Below(root)
-	in, err := f.Open("a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	for range 8 {
-		all.Go(func() {
-			for range 50 {
-				if err := in.Sync(); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	all.Wait()
-	in.syncing.Lock() // one goes on
-	answers := make(chan error, 8)
-	for range cap(answers) {
-		go func() { answers <- in.Sync() }() // answers has room for it
-	}
-	select {
-	case err := <-answers:
-		t.Errorf("one was answered by a sync that had begun before it came: %v", err)
-	default:
-	}
-	if err := in.dir.Close(); err != nil { // the next one fails
-		t.Error(err)
-	}
-	in.syncing.Unlock()
-	for range cap(answers) {
-		if err := <-answers; !errors.Is(err, fs.ErrClosed) {
-			t.Errorf("after a sync that failed: %v", err)
-		}
-	}
-	if err := in.Root.Close(); err != nil {
 		t.Error(err)
 	}
 }
