@@ -14,6 +14,7 @@ import (
 	"cove/errdefs"
 	"cove/internal/process"
 	"cove/network/bridge"
+	"cove/network/ends"
 	"cove/network/firewall"
 	"cove/network/held"
 	"cove/network/ipam"
@@ -106,12 +107,17 @@ func (e *Endpoint) Made(pid int) (err error) {
 
 // plan finds the networks, and which of them has the default route and the ports.
 func (e *Endpoint) plan(cfg Config) error {
+	var taken []string
+	for _, at := range cfg.attachments() {
+		taken = append(taken, at.Options[ends.Ifname])
+	}
 	for i, at := range cfg.attachments() {
 		seg, err := e.net.segmentOf(at.Network)
 		if err != nil {
 			return err
 		}
-		e.links = append(e.links, newLink(Running{ID: e.id, Name: cfg.Name, Hostname: cfg.Hostname}, seg, at, i))
+		l := newLink(Running{ID: e.id, Name: cfg.Name, Hostname: cfg.Hostname}, seg, at, i, taken)
+		e.links, taken = append(e.links, l), append(taken, l.got.Interface)
 	}
 	out := e.publisher()
 	if out == nil && len(cfg.Ports) > 0 {

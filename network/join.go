@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -13,6 +12,7 @@ import (
 
 	"cove/errdefs"
 	"cove/network/bridge"
+	"cove/network/ends"
 	"cove/network/ipam"
 	"cove/network/namespace"
 	"cove/network/parent"
@@ -35,7 +35,15 @@ func (n *Network) Join(c Running, at Attachment) (Attached, error) {
 	if err != nil {
 		return Attached{}, err
 	}
-	l := newLink(c, seg, at, freeNumber(c.Attached))
+	var taken []string
+	for _, a := range c.Attached {
+		taken = append(taken, a.Interface)
+	}
+	if name := at.Options[ends.Ifname]; slices.Contains(taken, name) {
+		return Attached{}, errdefs.Errorf(errdefs.ErrConflict,
+			"network %s: the container has an interface %s already: choose another %s", at.Name, name, ends.Ifname)
+	}
+	l := newLink(c, seg, at, freeNumber(c.ID, c.Attached), taken)
 	host, inside, ns, err := handles(c.PID)
 	if err != nil {
 		return Attached{}, err
@@ -81,11 +89,10 @@ func (a Attached) unplug(inside *netlink.Handle) error {
 	return bridge.Delete(a.Veth, "")
 }
 
-// freeNumber is the first that no interface has.
-func freeNumber(have []Attached) int {
+// freeNumber is the first that no connection of the container has.
+func freeNumber(id string, have []Attached) int {
 	for i := 0; ; i++ {
-		name := "eth" + strconv.Itoa(i)
-		if !slices.ContainsFunc(have, func(a Attached) bool { return a.Interface == name }) {
+		if veth := hostEnd(id, i); !slices.ContainsFunc(have, func(a Attached) bool { return a.Veth == veth }) {
 			return i
 		}
 	}

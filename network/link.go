@@ -40,19 +40,36 @@ func (l *link) publish(ports []publish.Port) {
 	l.ports = slices.Concat(l.asked...)
 }
 
-func newLink(of Running, seg *segment.Segment, at Attachment, number int) *link {
-	veth := "vc" + ids.Short(of.ID)
-	switch {
-	case seg.Def.OnParent():
+// newLink is the connection of this number, which no other of the container has; taken are
+// the names that its interfaces have, or are to have.
+func newLink(of Running, seg *segment.Segment, at Attachment, number int, taken []string) *link {
+	veth := hostEnd(of.ID, number)
+	if seg.Def.OnParent() {
 		veth = "" // nothing of it is in the host's namespace
-	case number > 0:
-		veth += strconv.FormatInt(int64(number), 36)
 	}
 	return &link{seg: seg, at: at, container: of.ID, name: of.Name, hostname: of.Hostname, got: Attached{
 		Driver: seg.Def.Driver, Network: at.Network, Name: at.Name, Veth: veth, Bridge: seg.Bridge,
-		Interface: cmp.Or(at.Options[ends.Ifname], "eth"+strconv.Itoa(number)),
+		Interface: cmp.Or(at.Options[ends.Ifname], freeName(cmp.Or(seg.Set.Prefix, "eth"), taken)),
 		LinkLocal: at.LinkLocal, Options: at.Options,
 	}}
+}
+
+// hostEnd is what a container's connection of this number is called in the host's
+// namespace.
+func hostEnd(id string, number int) string {
+	if number == 0 {
+		return "vc" + ids.Short(id)
+	}
+	return "vc" + ids.Short(id) + strconv.FormatInt(int64(number), 36)
+}
+
+// freeName is the first of prefix0, prefix1 and so on that is not taken.
+func freeName(prefix string, taken []string) string {
+	for i := 0; ; i++ {
+		if name := prefix + strconv.Itoa(i); !slices.Contains(taken, name) {
+			return name
+		}
+	}
 }
 
 // lease finds or makes what all containers of the network share, and takes the

@@ -98,6 +98,7 @@ func TestComplete(t *testing.T) {
 			Reserved: map[string]netip.Addr{"printer": addr("10.1.2.7")},
 			Options: map[string]string{
 				OptionBridge: "br0", OptionICC: "false", OptionMasquerade: "true", OptionHostIP: "127.0.0.1", OptionMTU: "1400",
+				OptionSource: "10.1.2.3", OptionSource6: "fd00::1", OptionPrefix: "lan", OptionGateway: "nat", OptionGateway6: "nat",
 			},
 		}, nil},
 		{"no subnet", Network{}, errdefs.ErrUnsupported},
@@ -111,7 +112,7 @@ func TestComplete(t *testing.T) {
 	}
 	for key, value := range map[string]string{
 		OptionBridge: "a/b", OptionICC: "maybe", OptionMTU: "12", OptionHostIP: "::1", "com.example": "1",
-		OptionMasquerade: "",
+		OptionMasquerade: "", OptionSource: "::1", OptionSource6: "1.2.3.4", OptionPrefix: "lo", OptionGateway: "maybe",
 	} {
 		n := Network{Subnet: sub, Options: map[string]string{key: value}}
 		tests = append(tests, struct {

@@ -30,6 +30,11 @@ const (
 	OptionMasquerade = "com.docker.network.bridge.enable_ip_masquerade"
 	OptionHostIP     = "com.docker.network.bridge.host_binding_ipv4"
 	OptionMTU        = "com.docker.network.driver.mtu"
+	OptionPrefix     = "com.docker.network.container_iface_prefix"
+	OptionSource     = "com.docker.network.host_ipv4"
+	OptionSource6    = "com.docker.network.host_ipv6"
+	OptionGateway    = "com.docker.network.bridge.gateway_mode_ipv4"
+	OptionGateway6   = "com.docker.network.bridge.gateway_mode_ipv6"
 
 	OptionParent  = "parent"
 	OptionMacvlan = "macvlan_mode"
@@ -41,9 +46,12 @@ const (
 // default first.
 var (
 	options = map[string][]string{
-		DriverBridge:  {OptionBridge, OptionICC, OptionMasquerade, OptionHostIP, OptionMTU},
-		DriverMacvlan: {OptionParent, OptionMacvlan, OptionMTU},
-		DriverIPvlan:  {OptionParent, OptionIPvlan, OptionFlag, OptionMTU},
+		DriverBridge: {
+			OptionBridge, OptionICC, OptionMasquerade, OptionHostIP, OptionMTU, OptionPrefix, OptionSource, OptionSource6,
+			OptionGateway, OptionGateway6,
+		},
+		DriverMacvlan: {OptionParent, OptionMacvlan, OptionMTU, OptionPrefix},
+		DriverIPvlan:  {OptionParent, OptionIPvlan, OptionFlag, OptionMTU, OptionPrefix},
 	}
 	modes = map[string][]string{
 		OptionMacvlan: {"bridge", "private", "vepa", parent.Passthru},
@@ -61,6 +69,11 @@ type Settings struct {
 	MTU int
 	// HostIP is where ports are published that name no address.
 	HostIP netip.Addr
+	// Source and Source6 are the addresses of the host that what its containers send out
+	// comes from; not valid for that of the link it leaves by.
+	Source, Source6 netip.Addr
+	// Prefix is what the names of its containers' interfaces begin with.
+	Prefix string
 	// Mode and Flag are those of macvlan and ipvlan; "" is the default.
 	Mode, Flag string
 }
@@ -118,6 +131,17 @@ func (s *Settings) set(key, value string) (err error) {
 	case OptionHostIP:
 		s.HostIP, err = netip.ParseAddr(value)
 		ok = s.HostIP.Is4()
+	case OptionSource:
+		s.Source, err = netip.ParseAddr(value)
+		ok = s.Source.Is4()
+	case OptionSource6:
+		s.Source6, err = netip.ParseAddr(value)
+		ok = s.Source6.Is6() && !s.Source6.Is4In6() && s.Source6.Zone() == ""
+	case OptionPrefix:
+		s.Prefix = value
+		ok = validPrefix(value)
+	case OptionGateway, OptionGateway6:
+		return gatewayMode(key, value)
 	default:
 		return s.mode(key, value)
 	}
@@ -125,6 +149,18 @@ func (s *Settings) set(key, value string) (err error) {
 		return errdefs.Errorf(errdefs.ErrInvalid, "network option %s: %q is no value that it can have", key, value)
 	}
 	return nil
+}
+
+// gatewayMode lets through what docker calls nat, which is what bridges here do.
+func gatewayMode(key, value string) error {
+	switch value {
+	case "", "nat":
+		return nil
+	case "nat-unprotected", "routed", "isolated":
+		return errdefs.Errorf(errdefs.ErrUnsupported,
+			"network option %s: %s is not supported, only nat; --internal keeps a network from all others", key, value)
+	}
+	return errdefs.Errorf(errdefs.ErrInvalid, "network option %s: %q is no mode; nat is", key, value)
 }
 
 func (s *Settings) mode(key, value string) error {
@@ -154,4 +190,9 @@ const (
 func validLink(name string) bool {
 	return name != "" && len(name) < unix.IFNAMSIZ && name != "." && name != ".." &&
 		!strings.ContainsAny(name, "/: \t\n")
+}
+
+// validPrefix leaves room for a number of two digits, and keeps the names of loopbacks.
+func validPrefix(prefix string) bool {
+	return validLink(prefix+"99") && prefix != "" && !strings.Contains(prefix, "%") && !strings.HasPrefix(prefix, "lo")
 }

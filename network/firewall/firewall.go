@@ -55,6 +55,9 @@ type Policy struct {
 	Internal bool
 	// NoMasquerade leaves out the first rule of postrouting.
 	NoMasquerade bool
+	// Source is the address that the first rule of postrouting gives what leaves, in the
+	// place of masquerade; not valid for that of the link it leaves by.
+	Source netip.Addr
 }
 
 // With returns the table under a policy.
@@ -291,7 +294,7 @@ func (f *Table) chains() []chain {
 	dnatted, answers := ctBits(expr.CtKeySTATUS, ctStatusDNAT), ctBits(expr.CtKeySTATE,
 		expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED)
 	masq := []expr.Any{&expr.Masq{}}
-	outward, forward := [][]expr.Any{rule(fromSubnet, notOut, masq)}, [][]expr.Any(nil)
+	outward, forward := [][]expr.Any{rule(fromSubnet, notOut, f.source())}, [][]expr.Any(nil)
 	if f.policy.Internal || f.policy.NoMasquerade {
 		outward = nil
 	}
@@ -315,6 +318,17 @@ func (f *Table) chains() []chain {
 			append(forward, rule(in, one(accept)), rule(out, dnatted, one(accept)), rule(out, answers, one(accept)),
 				rule(out, one(drop))),
 		},
+	}
+}
+
+// source is what gives packets that leave the host another address.
+func (f *Table) source() []expr.Any {
+	if !f.policy.Source.IsValid() {
+		return []expr.Any{&expr.Masq{}}
+	}
+	return []expr.Any{
+		&expr.Immediate{Register: 1, Data: f.policy.Source.AsSlice()},
+		&expr.NAT{Type: expr.NATTypeSourceNAT, Family: uint32(f.v.family), RegAddrMin: 1},
 	}
 }
 

@@ -17,9 +17,10 @@ func (s *Segment) Rules(pool *ipam.Pool) Rules {
 	if s.Table == "" {
 		return nil
 	}
-	policy := firewall.Policy{Internal: s.Def.Internal, NoMasquerade: s.Set.NoMasquerade}
+	policy := firewall.Policy{Internal: s.Def.Internal, NoMasquerade: s.Set.NoMasquerade, Source: s.Set.Source}
 	all := Rules{firewall.New(s.Table, s.Bridge, pool.Subnet).With(policy)}
 	if pool.V6.Subnet.IsValid() {
+		policy.Source = s.Set.Source6
 		all = append(all, firewall.New(s.Table, s.Bridge, pool.V6.Subnet).With(policy))
 	}
 	return all
