@@ -34,7 +34,7 @@ cove start $N >/dev/null; await "cove inspect -f '{{.RestartCount}}' $N | grep -
 	{
 		"exec into what is paused, created or ended",
 		`cove create --name $N box sleep 1000 >/dev/null; cove exec $N true 2>&1 | grep -c 'is not running'; cove start $N >/dev/null; cove pause $N >/dev/null
-cove exec $N true 2>&1 | grep -c 'is paused; unpause it'; cove exec $N true 2>/dev/null; echo $?; cove unpause $N >/dev/null; cove exec $N echo again; cove stop -t 0 $N >/dev/null; cove exec $N true 2>/dev/null; echo $?`,
+cove exec $N true 2>&1 | grep -c 'is paused, unpause the container'; cove exec $N true 2>/dev/null; echo $?; cove unpause $N >/dev/null; cove exec $N echo again; cove stop -t 0 $N >/dev/null; cove exec $N true 2>/dev/null; echo $?`,
 		`1\n1\n1\nagain\n1`,
 	},
 	// moby#26009, moby#46773, cli#4404, cli#5057, cli#3630

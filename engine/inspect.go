@@ -56,7 +56,7 @@ func (e *Engine) Inspect(ctx context.Context, kind Kind, name string) (any, erro
 			return found, err
 		}
 	}
-	return nil, errdefs.Errorf(errdefs.ErrNotFound, "no such container, image, network or volume: %s", name)
+	return nil, errdefs.Errorf(errdefs.ErrNotFound, "No such object: %s", name)
 }
 
 // InspectContainer tells everything about a container, in docker's shape.

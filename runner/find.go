@@ -38,7 +38,7 @@ func (r *Runner) Removable(ctx context.Context, ref string) (*Container, error) 
 }
 
 func noSuch(ref string) error {
-	return errdefs.Errorf(errdefs.ErrNotFound, "no such container: %s", ref)
+	return errdefs.Errorf(errdefs.ErrNotFound, "No such container: %s", ref)
 }
 
 func (r *Runner) find(ref string) (*Container, error) {
@@ -76,7 +76,7 @@ func (r *Runner) load(id string) (*Container, error) {
 	dir := record.Of(r.opts.Root, id)
 	cfg, name, err := dir.Kept()
 	if errors.Is(err, errdefs.ErrNotFound) {
-		return nil, errdefs.Errorf(errdefs.ErrNotFound, "no such container: %.12s", id)
+		return nil, errdefs.Errorf(errdefs.ErrNotFound, "No such container: %.12s", id)
 	}
 	c := r.container(dir, cfg, name)
 	c.broken = err

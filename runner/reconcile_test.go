@@ -216,7 +216,7 @@ func TestRemovedByMany(t *testing.T) {
 	}
 	wg.Wait()
 	err := c.Remove(t.Context(), false)
-	if !errors.Is(err, errdefs.ErrNotFound) || !strings.HasPrefix(err.Error(), "no such container: ") {
+	if !errors.Is(err, errdefs.ErrNotFound) || !strings.HasPrefix(err.Error(), "No such container: ") {
 		t.Errorf("a second removal: %v", err)
 	}
 }

@@ -7,7 +7,7 @@ import "time"
 // Container is docker's `container inspect`.
 type Container struct {
 	ID              string `json:"Id"`
-	Created         time.Time
+	Created         string
 	Path            string
 	Args            []string
 	State           State
@@ -44,8 +44,8 @@ type State struct {
 	Pid        int
 	ExitCode   int
 	Error      string
-	StartedAt  time.Time
-	FinishedAt time.Time
+	StartedAt  string
+	FinishedAt string
 	Health     *Health `json:",omitempty"`
 }
 

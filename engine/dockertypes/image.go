@@ -9,7 +9,7 @@ type Image struct {
 	RepoDigests   []string
 	Parent        string
 	Comment       string
-	Created       *time.Time
+	Created       string `json:",omitempty"`
 	DockerVersion string
 	Author        string
 	Config        *Config

@@ -1,7 +1,5 @@
 package dockertypes
 
-import "time"
-
 // Info describes the engine and its machine, with the keys of docker's info.
 type Info struct {
 	ID                 string
@@ -25,7 +23,7 @@ type Info struct {
 	NFd                int
 	OomKillDisable     bool
 	NGoroutines        int
-	SystemTime         time.Time
+	SystemTime         string
 	LoggingDriver      string
 	CgroupDriver       string
 	CgroupVersion      string `json:",omitempty"`

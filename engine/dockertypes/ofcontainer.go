@@ -32,7 +32,7 @@ func OfContainer(c *runner.Container, state record.State, driver string) *Contai
 		asked = *cfg.Asked
 	}
 	out := &Container{
-		ID: cfg.ID, Created: cfg.Created, Name: "/" + c.Name(), Image: cfg.ImageID,
+		ID: cfg.ID, Created: Stamp(cfg.Created), Name: "/" + c.Name(), Image: cfg.ImageID,
 		State:           stateOf(state),
 		ResolvConfPath:  filepath.Join(c.Dir(), "resolv.conf"),
 		HostnamePath:    filepath.Join(c.Dir(), "hostname"),
@@ -84,7 +84,7 @@ func stateOf(s record.State) State {
 		Running: s.Alive() || s.Status == record.Restarting, // as docker has it
 		Paused:  s.Status == record.Paused, Restarting: s.Status == record.Restarting,
 		Pid: s.Pid, ExitCode: s.ExitCode, OOMKilled: s.OOMKilled, Error: s.Error,
-		StartedAt: s.StartedAt, FinishedAt: s.FinishedAt,
+		StartedAt: Stamp(s.StartedAt), FinishedAt: Stamp(s.FinishedAt),
 	}
 }
 

@@ -21,7 +21,7 @@ func OfImage(img image.Image, driver string, root mount.Mount, size int64) (*Ima
 	}
 	out := &Image{
 		ID: img.ID.String(), RepoTags: []string{}, RepoDigests: []string{},
-		Created: img.Config.Created, Author: img.Config.Author, Config: cfg,
+		Author: img.Config.Author, Config: cfg,
 		Architecture: img.Config.Architecture, Variant: img.Config.Variant, Os: img.Config.OS,
 		OsVersion:   img.Config.OSVersion,
 		Size:        size,
@@ -31,6 +31,9 @@ func OfImage(img image.Image, driver string, root mount.Mount, size int64) (*Ima
 		Descriptor: Descriptor{
 			MediaType: img.Descriptor.MediaType, Digest: img.Descriptor.Digest.String(), Size: img.Descriptor.Size,
 		},
+	}
+	if made := img.Config.Created; made != nil {
+		out.Created = Stamp(*made)
 	}
 	for _, n := range img.Names {
 		out.RepoTags = append(out.RepoTags, n.Familiar())

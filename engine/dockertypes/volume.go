@@ -1,14 +1,12 @@
 package dockertypes
 
 import (
-	"time"
-
 	"cove/volume"
 )
 
 // Volume is docker's `volume inspect`.
 type Volume struct {
-	CreatedAt  time.Time
+	CreatedAt  string
 	Driver     string
 	Labels     map[string]string
 	Mountpoint string
@@ -20,7 +18,7 @@ type Volume struct {
 // OfVolume describes a volume, whose files are at path.
 func OfVolume(v volume.Volume, path string) *Volume {
 	return &Volume{
-		CreatedAt: v.Created, Driver: "local", Labels: v.Labels, Mountpoint: path, Name: v.Name,
+		CreatedAt: Stamp(v.Created), Driver: "local", Labels: v.Labels, Mountpoint: path, Name: v.Name,
 		Options: v.Options, Scope: "local",
 	}
 }

@@ -27,7 +27,7 @@ func TestFilter(t *testing.T) {
 	t.Parallel()
 	created := func(ref string) (time.Time, error) {
 		if ref != "mid" {
-			return time.Time{}, errdefs.Errorf(errdefs.ErrNotFound, "no such container: %s", ref)
+			return time.Time{}, errdefs.Errorf(errdefs.ErrNotFound, "No such container: %s", ref)
 		}
 		return noon.Add(-time.Minute), nil
 	}

@@ -239,7 +239,7 @@ func target(dst string, to place, src *Source) (string, error) {
 	case to.exists() && tree.IsDir(to.st.Mode):
 		return "", nil
 	case to.exists() && src.Dir:
-		return "", errdefs.Errorf(errdefs.ErrInvalid, "cannot copy a directory onto a file: %s", dst)
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "cannot copy directory onto a file: %s", dst)
 	case to.exists() && slash:
 		return "", errdefs.Errorf(errdefs.ErrInvalid, "not a directory: %s", dst)
 	case !to.exists() && slash && !src.Dir:

@@ -16,10 +16,10 @@ func Updated(r, change record.Resources) (updated, changed record.Resources, err
 	switch {
 	case r.NanoCPUs > 0 && change.NanoCPUs == 0 && change.CPUPeriod != 0:
 		err = errdefs.Errorf(errdefs.ErrInvalid,
-			"conflicting options: CPU period cannot be updated as a number of CPUs has already been set")
+			"Conflicting options: CPU Period cannot be updated as NanoCPUs has already been set")
 	case r.NanoCPUs > 0 && change.NanoCPUs == 0 && change.CPUQuota != 0:
 		err = errdefs.Errorf(errdefs.ErrInvalid,
-			"conflicting options: CPU quota cannot be updated as a number of CPUs has already been set")
+			"Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set")
 	case r.MemorySwap > 0 && change.Memory > r.MemorySwap && change.MemorySwap == 0:
 		err = errdefs.Errorf(errdefs.ErrInvalid,
 			"memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time")

@@ -54,7 +54,7 @@ func Find(all []Record, name string) (Record, error) {
 	case err != nil && !whole:
 		return Record{}, err
 	}
-	return Record{}, errdefs.Errorf(errdefs.ErrNotFound, "image %s: no such image here", name)
+	return Record{}, errdefs.Errorf(errdefs.ErrNotFound, "No such image: %s", name)
 }
 
 // idMatches reports whether a name is the beginning of a record's id, or the digest of

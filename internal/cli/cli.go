@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -19,6 +20,7 @@ import (
 	"cove/errdefs"
 	"cove/internal/buildinfo"
 	"cove/internal/cli/app"
+	"cove/internal/cli/dockerconfig"
 	"cove/internal/cli/remote"
 	"cove/internal/cli/sibling"
 )
@@ -131,6 +133,8 @@ func (g Grammar) root(a *app.App, word string) *cobra.Command {
 		"a registry without TLS, or with a certificate nobody vouches for: HOST[:PORT] or CIDR ($COVE_INSECURE_REGISTRIES)")
 	fs.StringSliceVar(&a.Mirrors, "registry-mirror", app.RegistryMirrors(),
 		"ask `URL` before docker.io when reading; \"\" for none ($COVE_REGISTRY_MIRRORS)")
+	fs.Func("config", "`folder` of docker's config.json: sign-ins, proxies, formats of lists ($"+dockerconfig.Env+"; default ~/.docker)",
+		func(dir string) error { return os.Setenv(dockerconfig.Env, dir) })
 	if g.implied == nil {
 		g.whereFlags(root.Flags())
 	}
@@ -271,7 +275,7 @@ func ofBuilds(word string) bool {
 }
 
 // globalValues are the flags of every command that take a value.
-var globalValues = []string{"--root", "--insecure-registry", "--registry-mirror"}
+var globalValues = []string{"--root", "--insecure-registry", "--registry-mirror", "--config"}
 
 func globalFlag(arg string) bool {
 	name, _, _ := strings.Cut(arg, "=")

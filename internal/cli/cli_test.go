@@ -162,7 +162,7 @@ func TestMistakesAreOneLineAndNameTheWayOut(t *testing.T) {
 		{Cove(here), "ps --filter status=up", 1, `cove: invalid filter 'status=up': there are created, restarting, running, paused, exited, removing, dead`},
 		{Run(here), "", 1, `run: "run" requires at least 1 argument (run [flags] IMAGE [COMMAND] [ARG...]). See 'run --help'`},
 		{Build(here), "", 1, `build: "build" requires exactly 1 argument (build [flags] CONTEXT). See 'build --help'`},
-		{Cove(here), "inspect --type pod x", 1, `cove: type pod: want container, image, network or volume`},
+		{Cove(here), "inspect --type pod x", 1, `cove: "pod" is not a valid value for --type: want container, image, network or volume`},
 		{Cove(here), "volume ls --filter size=1", 1, `cove: invalid filter 'size': there are dangling, driver, label, name`},
 		{Run(here), "-d", 1, `run: "run" requires at least 1 argument (run [flags] IMAGE [COMMAND] [ARG...]). See 'run --help'`},
 		{Build(here), "-t x", 1, `build: "build" requires exactly 1 argument (build [flags] CONTEXT). See 'build --help'`},

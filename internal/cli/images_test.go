@@ -36,7 +36,7 @@ func TestImages(t *testing.T) {
 			"app          v1        SHORT-ID----   AGO 5B\n"},
 		{"images -f dangling=true -q", 0, "SHORT-ID----\n"},
 		{"images -f before=app:v2 -q", 0, "SHORT-ID----\n"},
-		{"images -f since=nothing", 1, "cove: image nothing: no such image here\n"},
+		{"images -f since=nothing", 1, "cove: No such image: nothing\n"},
 		{"images --format '{{.Repository}}:{{.Tag}} {{.Size}}'", 0, "" +
 			"<none>:<none> 2.5MB\n" +
 			"app:v2 2.5MB\n" +
@@ -56,8 +56,8 @@ func TestImages(t *testing.T) {
 		{"save -o $W/saved.tar app:v2", 0, ""},
 		{"rmi app:v1 nothing", 1, "" +
 			"Untagged: app:v1\n" +
-			"cove: image nothing: no such image here\n"},
-		{"rmi -f nothing", 0, "cove: image nothing: no such image here\n"},
+			"cove: No such image: nothing\n"},
+		{"rmi -f nothing", 0, "cove: No such image: nothing\n"},
 		{"image rm app:v2", 0, "" +
 			"Untagged: app:v2\n" +
 			"Deleted: sha256:ID\n"},
@@ -94,19 +94,19 @@ func TestImagesRefused(t *testing.T) {
 	m := prepared(t)
 	m.image()
 	m.story([]step{
-		{"images --format '{{.Nope}}'", 1, "cove: --format: template: format:1:2: executing \"format\" at <.Nope>: can't evaluate field Nope in type lists.Image; the fields here are .Repository .Tag .Digest .ID .CreatedSince .Size .CreatedAt .VirtualSize .SharedSize .UniqueSize .Containers\n"},
+		{"images --format '{{.Nope}}'", 1, "cove: template parsing error: template: format:1:2: executing \"format\" at <.Nope>: can't evaluate field Nope in type lists.Image; the fields here are .Repository .Tag .Digest .ID .CreatedSince .Size .CreatedAt .VirtualSize .SharedSize .UniqueSize .Containers\n"},
 		{"images -f colour=red", 1, "cove: invalid filter 'colour': there are before, dangling, label, reference, since, until\n"},
 		{"images -f red", 1, "cove: --filter red: want KEY=VALUE\n"},
 		{"images one two", 1, "cove: \"cove images\" requires at most 1 argument (cove images [flags] [NAME[:TAG]|PATTERN]). See 'cove images --help'\n"},
-		{"tag nothing x", 1, "cove: tagging: image nothing: no such image here\n"},
+		{"tag nothing x", 1, "cove: tagging: No such image: nothing\n"},
 		{"tag nothing UPPER", 1, "cove: image name \"UPPER\": a repository is lower case: did you mean upper?\n"},
 		{"tag one", 1, "cove: \"cove tag\" requires exactly 2 arguments (cove tag SOURCE TARGET). See 'cove tag --help'\n"},
-		{"history nothing", 1, "cove: image nothing: no such image here\n"},
+		{"history nothing", 1, "cove: No such image: nothing\n"},
 		{"image inspect nothing", 1, "" +
 			"[]\n" +
-			"cove: image nothing: no such image here\n"},
-		{"inspect --type moon app", 1, "cove: type moon: want container, image, network or volume\n"},
-		{"save nothing", 1, "cove: image nothing: no such image here\n"},
+			"cove: No such image: nothing\n"},
+		{"inspect --type moon app", 1, "cove: \"moon\" is not a valid value for --type: want container, image, network or volume\n"},
+		{"save nothing", 1, "cove: No such image: nothing\n"},
 		{"save -o $W/no/x app", 1, "cove: invalid output path: directory \"$W/no\" does not exist\n"},
 		{"save", 1, "cove: \"cove save\" requires at least 1 argument (cove save [flags] IMAGE [IMAGE...]). See 'cove save --help'\n"},
 		{"load -i $W/nothing.tar", 1, "cove: open $W/nothing.tar: no such file or directory\n"},
@@ -126,7 +126,7 @@ func TestImagesRefused(t *testing.T) {
 			"The push refers to repository [docker.io/library/app]\n" +
 			"cove: pushing app@sha256:ID: a name with a digest cannot be pushed; give it a tag\n"},
 		{"rmi", 1, "cove: \"cove rmi\" requires at least 1 argument (cove rmi [flags] IMAGE [IMAGE...]). See 'cove rmi --help'\n"},
-		{"rmi nothing", 1, "cove: image nothing: no such image here\n"},
+		{"rmi nothing", 1, "cove: No such image: nothing\n"},
 		{"copy UPPER x", 1, "cove: image name \"UPPER\": a repository is lower case: did you mean upper?\n"},
 		{"copy oci:$W/nothing oci:$W/there", 1, "" +
 			"Copying oci:$W/nothing to oci:$W/there:latest\n" +

@@ -92,7 +92,7 @@ func TestTransfers(t *testing.T) {
 			"Digest: sha256:ID\n" +
 			"Status: Downloaded newer image for HOST/team/app:v2\n"},
 		{"create -q --pull always --name ours --network none HOST/team/app:v2 x", 0, "LONG-ID\n"},
-		{"create --pull never --name theirs --network none HOST/team/app:v3 x", 1, "cove: image HOST/team/app:v3: no such image here\n"},
+		{"create --pull never --name theirs --network none HOST/team/app:v3 x", 1, "cove: No such image: HOST/team/app:v3\n"},
 		{"create --name theirs --network none HOST/team/app:v3 x", 1, "" +
 			"Unable to find image 'HOST/team/app:v3' locally\n" +
 			"v3: Pulling from team/app\n" +

@@ -59,9 +59,9 @@ func TestVolumesAndNetworks(t *testing.T) {
 		{"network inspect nothing", 1, "" +
 			"[]\n" +
 			"cove: network nothing not found\n"},
-		{"network connect web nothing", 1, "cove: no such container: nothing\n"},
-		{"network disconnect web nothing", 1, "cove: no such container: nothing\n"},
-		{"network disconnect -f web nothing", 0, "cove: no such container: nothing\n"},
+		{"network connect web nothing", 1, "cove: No such container: nothing\n"},
+		{"network disconnect web nothing", 1, "cove: No such container: nothing\n"},
+		{"network disconnect -f web nothing", 0, "cove: No such container: nothing\n"},
 		{"network rm bridge", 1, "cove: bridge is a pre-defined network and cannot be removed\n"},
 		{"network rm web nothing", 1, "" +
 			"web\n" +

@@ -35,7 +35,7 @@ func (c *Container) exec(ctx context.Context, cfg record.ExecConfig, st Streams)
 	case !state.Alive():
 		return record.ExitStatus{}, c.notAlive(state)
 	case state.Status == record.Paused:
-		return record.ExitStatus{}, errdefs.Errorf(errdefs.ErrConflict, "container %s is paused; unpause it first", c)
+		return record.ExitStatus{}, errdefs.Errorf(errdefs.ErrConflict, "container %s is paused, unpause the container before exec", c)
 	}
 	x := &execution{Ends: streams.Of(st), c: c}
 	defer x.close()

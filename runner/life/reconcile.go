@@ -108,7 +108,7 @@ func (c *Container) reconcile(ctx context.Context, st record.State) (record.Stat
 		return lost, err
 	}
 	c.Tell(events.Destroy)
-	return lost, errdefs.Errorf(errdefs.ErrNotFound, "no such container: %s", c)
+	return lost, errdefs.Errorf(errdefs.ErrNotFound, "No such container: %s", c)
 }
 
 // Sweep frees what a container without monitor may still hold: processes, its

@@ -40,7 +40,7 @@ func (c *Container) Attach(ctx context.Context) (*Session, error) {
 		return nil, errdefs.Errorf(errdefs.ErrConflict,
 			"cannot attach to a stopped container, start it first: %s is not running", c)
 	case st.Status == record.Paused:
-		return nil, errdefs.Errorf(errdefs.ErrConflict, "cannot attach to a paused container, unpause it first: %s", c)
+		return nil, errdefs.Errorf(errdefs.ErrConflict, "You cannot attach to a paused container, unpause it first: %s", c)
 	}
 	conn, err := c.dial(ctx, st, attach.Hello{Kind: attach.Attach})
 	if err != nil {

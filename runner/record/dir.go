@@ -135,7 +135,7 @@ func (d Dir) Gone() bool {
 }
 
 func notFound(d Dir) error {
-	return errdefs.Errorf(errdefs.ErrNotFound, "no such container: %s", d.ID())
+	return errdefs.Errorf(errdefs.ErrNotFound, "No such container: %s", d.ID())
 }
 
 // writeJSON replaces a file, without the promise that it outlives a power cut.

@@ -160,7 +160,7 @@ func (o *outlook) look(ctx context.Context, condition string) (bool, error) {
 		o.ran = true
 		return false, nil
 	}
-	if o.ran || condition == notRunning || !told.State.FinishedAt.IsZero() {
+	if o.ran || condition == notRunning || told.State.FinishedAt != dockertypes.Never {
 		o.code = told.State.ExitCode
 	}
 	return condition == notRunning || condition == nextExit && o.ran, nil

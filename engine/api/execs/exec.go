@@ -36,7 +36,7 @@ type execution struct {
 	stderr        bool
 	keys          string
 	made          time.Time
-	begun         time.Time // when the life of the container began that it is of
+	begun         string // when the life of the container began that it is of
 	size          chan engines.Size
 
 	mu      sync.Mutex
@@ -251,7 +251,7 @@ func (a *API) running(ctx context.Context, id string) (*dockertypes.Container, e
 // of an earlier life is no more.
 func (a *API) lives(ctx context.Context, e *execution) error {
 	told, err := a.engine.InspectContainer(ctx, e.container)
-	if err != nil || !told.State.Running || !told.State.StartedAt.Equal(e.begun) {
+	if err != nil || !told.State.Running || told.State.StartedAt != e.begun {
 		return noExec(e.id)
 	}
 	_, err = a.running(ctx, e.container)

@@ -145,10 +145,7 @@ var words = map[errdefs.Remedy]string{
 }
 
 // Text is the text of err, with what would help.
-func Text(err error) string {
-	// scripts look for it
-	return strings.Replace(errdefs.Text(err, words), "no such container: ", "No such container: ", 1)
-}
+func Text(err error) string { return errdefs.Text(err, words) }
 
 // WriteError answers with an error in docker's shape.
 func WriteError(w http.ResponseWriter, err error) {

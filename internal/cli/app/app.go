@@ -23,6 +23,7 @@ import (
 	"cove/engine"
 	"cove/engine/config"
 	"cove/engine/machine"
+	"cove/internal/cli/dockerconfig"
 	"cove/reference"
 )
 
@@ -124,6 +125,16 @@ func (a *App) logger() *slog.Logger {
 		return slog.New(slog.DiscardHandler)
 	}
 	return slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// Docker is what this person's configuration of docker's command line says; one that
+// cannot be read says nothing, and that is told.
+func (a *App) Docker() dockerconfig.File {
+	f, err := dockerconfig.Read(os.Getenv)
+	if err != nil {
+		a.Warnf("%v", err)
+	}
+	return f
 }
 
 // Warnf writes a note for the person at the terminal.

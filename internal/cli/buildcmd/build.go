@@ -181,6 +181,7 @@ func (f *buildFlags) options(ctx context.Context, a *app.App, dir string) (o bui
 	if o.BuildArgs, err = buildflags.Assignments("--build-arg", f.buildArgs, os.LookupEnv); err != nil {
 		return o, err
 	}
+	buildflags.Proxies(o.BuildArgs, a.Docker())
 	if o.Labels, err = buildflags.Assignments("--label", f.labels, nil); err != nil {
 		return o, err
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"cove/errdefs"
+	"cove/internal/cli/dockerconfig"
 )
 
 // Assignments reads KEY=VALUE; a bare KEY takes its value from lookup, and is
@@ -23,4 +24,14 @@ func Assignments(flag string, values []string, lookup func(string) (string, bool
 		m[key] = value
 	}
 	return m, nil
+}
+
+// Proxies adds what docker's configuration says of proxies to arguments of a build, unless
+// they say it.
+func Proxies(args map[string]string, config dockerconfig.File) {
+	has := func(name string) bool { _, ok := args[name]; return ok }
+	for _, v := range config.ProxyVariables(has) {
+		name, value, _ := strings.Cut(v, "=")
+		args[name] = value
+	}
 }

@@ -57,7 +57,7 @@ func become(cmd *cobra.Command, a *app.App, args []string) error {
 	if err != nil {
 		return err
 	}
-	plugin := find(folders(os.Getenv, os.ReadFile), os.Getenv("PATH"), own)
+	plugin := find(folders(os.Getenv), os.Getenv("PATH"), own)
 	if plugin == "" {
 		return errdefs.Errorf(errdefs.ErrUnavailable, "docker's compose is not on this machine, nor is %s; "+
 			"install the package docker-compose-plugin of docker, or put its program docker-compose (2.20 or newer) "+

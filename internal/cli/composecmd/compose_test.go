@@ -17,19 +17,20 @@ import (
 
 func TestFolders(t *testing.T) {
 	t.Parallel()
-	settings := map[string]string{"/d/config.json": `{"cliPluginsExtraDirs":["/x","/y"]}`, "/h/.docker/config.json": `{broken`}
-	read := func(name string) ([]byte, error) {
-		if body, ok := settings[name]; ok {
-			return []byte(body), nil
+	dir := t.TempDir()
+	for name, body := range map[string]string{"d/config.json": `{"cliPluginsExtraDirs":["/x","/y"]}`, "h/.docker/config.json": `{broken`} {
+		file := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(body), 0o600)); err != nil {
+			t.Fatal(err)
 		}
-		return nil, os.ErrNotExist
 	}
 	for env, want := range map[string]string{
-		"":                         "",
-		"HOME=/h":                  "/h/.docker/cli-plugins ",
-		"HOME=/h,DOCKER_CONFIG=/d": "/x /y /d/cli-plugins ",
-		"DOCKER_CONFIG=/e":         "/e/cli-plugins ",
+		"":                               "",
+		"HOME=DIR/h":                     "DIR/h/.docker/cli-plugins ",
+		"HOME=DIR/h,DOCKER_CONFIG=DIR/d": "/x /y DIR/d/cli-plugins ",
+		"DOCKER_CONFIG=DIR/e":            "DIR/e/cli-plugins ",
 	} {
+		env, want = strings.ReplaceAll(env, "DIR", dir), strings.ReplaceAll(want, "DIR", dir)
 		getenv := func(name string) string {
 			for kv := range strings.SplitSeq(env, ",") {
 				if key, value, _ := strings.Cut(kv, "="); key == name {
@@ -38,7 +39,7 @@ func TestFolders(t *testing.T) {
 			}
 			return ""
 		}
-		if got := strings.Join(folders(getenv, read), " "); got != want+strings.Join(systemFolders, " ") {
+		if got := strings.Join(folders(getenv), " "); got != want+strings.Join(systemFolders, " ") {
 			t.Errorf("%s: %s", env, got)
 		}
 	}

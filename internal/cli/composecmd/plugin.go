@@ -1,9 +1,10 @@
 package composecmd
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
+
+	"cove/internal/cli/dockerconfig"
 )
 
 // systemFolders are where packages put docker's plugins.
@@ -14,21 +15,13 @@ var systemFolders = []string{
 
 // folders are docker's folders of plugins, in its order: those that its configuration
 // names, a person's own, those of the machine.
-func folders(getenv func(string) string, read func(string) ([]byte, error)) []string {
-	config := getenv("DOCKER_CONFIG")
-	if home := getenv("HOME"); config == "" && home != "" {
-		config = filepath.Join(home, ".docker")
-	}
+func folders(getenv func(string) string) []string {
+	config := dockerconfig.Folder(getenv)
 	if config == "" {
 		return systemFolders
 	}
-	var settings struct {
-		Extra []string `json:"cliPluginsExtraDirs"`
-	}
-	if body, err := read(filepath.Join(config, "config.json")); err == nil {
-		_ = json.Unmarshal(body, &settings) // compose itself says what is wrong with it
-	}
-	return append(append(settings.Extra, filepath.Join(config, "cli-plugins")), systemFolders...)
+	f, _ := dockerconfig.Read(getenv) // compose itself says what is wrong with it
+	return append(append(f.PluginFolders, filepath.Join(config, "cli-plugins")), systemFolders...)
 }
 
 // find returns the path of compose, "" if it is nowhere: docker's own, or else the one that

@@ -54,7 +54,7 @@ func copyFiles(ctx context.Context, a *app.App, src, dst string, o files.CopyOpt
 		return 0, errdefs.Errorf(errdefs.ErrInvalid,
 			"copying between containers is not supported: copy to - and from it, through a pipe")
 	case !out && !in:
-		return 0, errdefs.Errorf(errdefs.ErrInvalid, "neither %s nor %s is in a container: want CONTAINER:PATH", src,
+		return 0, errdefs.Errorf(errdefs.ErrInvalid, "must specify at least one container source: neither %s nor %s is CONTAINER:PATH", src,
 			dst)
 	case out && dst == "-":
 		if err := noTerminal(a); err != nil {

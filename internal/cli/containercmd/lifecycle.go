@@ -28,7 +28,7 @@ func Start(a *app.App) *cobra.Command {
 	}
 	cmd.Flags().BoolVarP(&attach, "attach", "a", false, "attach to its output and end with its exit code")
 	cmd.Flags().BoolVarP(&interactive, "interactive", "i", false, "attach to its input")
-	cmd.Flags().StringVar(&detachKeys, "detach-keys", defaultDetachKeys, "keys that leave it running")
+	cmd.Flags().StringVar(&detachKeys, "detach-keys", "", keysUsage)
 	const noCheckpoint = "what runs is not written to disk, so there is nothing to go on from"
 	app.Register(cmd.Flags(),
 		app.Only{Name: "checkpoint", Why: noCheckpoint}, app.Only{Name: "checkpoint-dir", Why: noCheckpoint})
@@ -37,7 +37,7 @@ func Start(a *app.App) *cobra.Command {
 			return verbs.Each(cmd.Context(), a, args, (*engine.Engine).Start)
 		}
 		if len(args) > 1 {
-			return errdefs.Errorf(errdefs.ErrInvalid, "only one container can be attached to at once")
+			return errdefs.Errorf(errdefs.ErrInvalid, "you cannot start and attach multiple containers at once")
 		}
 		return session(cmd.Context(), a, args[0],
 			sessionOptions{start: true, stdin: interactive, keys: detachKeys, proxy: true})
@@ -61,7 +61,7 @@ func Attach(a *app.App) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&noStdin, "no-stdin", false, "leave its input alone")
 	cmd.Flags().BoolVar(&o.proxy, "sig-proxy", true, "hand signals on to it")
-	cmd.Flags().StringVar(&o.keys, "detach-keys", defaultDetachKeys, "keys that leave it running")
+	cmd.Flags().StringVar(&o.keys, "detach-keys", "", keysUsage)
 	return cmd
 }
 

@@ -64,6 +64,7 @@ func List(a *app.App, use string) *cobra.Command {
 				a.Warnf("%s", remedy.Text(c.Broken))
 			}
 		}
+		out.Prefer(a.Docker().PsFormat)
 		o := lists.Options{Now: time.Now(), NoTrunc: noTrunc}
 		shown, err := containerRows(cmd.Context(), eng, rows, sizes || output.Uses(out.Format, "Size"), o)
 		if err != nil {

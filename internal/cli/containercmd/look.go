@@ -42,7 +42,7 @@ func Exec(a *app.App) *cobra.Command {
 	fs.StringArrayVarP(&env, "env", "e", nil, "set a variable: KEY=VALUE, or KEY to take it from here")
 	fs.StringArrayVar(&envFiles, "env-file", nil, "read variables from a file")
 	fs.BoolVar(&cfg.Privileged, "privileged", false, "give it every capability")
-	fs.StringVar(&detachKeys, "detach-keys", defaultDetachKeys, "keys that leave it running, with -t")
+	fs.StringVar(&detachKeys, "detach-keys", "", keysUsage)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		cfg.Args = args[1:]
 		if slices.Contains(env, "") {

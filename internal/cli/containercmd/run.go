@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +42,7 @@ func Run(a *app.App) *cobra.Command {
 	fs.BoolVarP(&f.Detach, "detach", "d", false, "leave it running and print its id")
 	f.Register(fs)
 	fs.BoolVar(&sigProxy, "sig-proxy", true, "hand signals on to it")
-	fs.StringVar(&detachKeys, "detach-keys", defaultDetachKeys, "keys that leave it running, with -t")
+	fs.StringVar(&detachKeys, "detach-keys", "", keysUsage)
 	fs.BoolVar(&explain, "explain", false, "print the system calls that would be made, and make none")
 	fs.BoolVar(&timed, "timeline", false, "say how long each phase of its start took, in microseconds")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -71,7 +73,7 @@ func Run(a *app.App) *cobra.Command {
 			run.Timeline = &phases
 		}
 		id, status, err := eng.Run(cmd.Context(), run)
-		if err == nil && f.Detach {
+		if err == nil && (f.Detach || f.AttachesInputAlone()) {
 			fmt.Fprintln(a.Out, id)
 		}
 		t.restore()
@@ -126,8 +128,14 @@ func prepare(
 	for _, w := range reach.Warnings(ctx, o.Volumes) {
 		a.Warnf("%s", w)
 	}
+	o.Env = append(a.Docker().ProxyVariables(func(name string) bool { return knows(o.Env, name) }), o.Env...)
 	eng, err := a.Engine()
 	return eng, o, err
+}
+
+// knows reports whether a variable is among those that were asked for, or is not to be there.
+func knows(env []string, name string) bool {
+	return slices.ContainsFunc(env, func(v string) bool { return v == name || strings.HasPrefix(v, name+"=") })
 }
 
 func writeCID(name, id string) error {

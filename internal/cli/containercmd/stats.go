@@ -35,6 +35,7 @@ func Stats(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		out.Prefer(a.Docker().StatsFormat)
 		show := display{out: out, noTrunc: noTrunc, once: once}
 		return show.run(cmd.Context(), a, func(ctx context.Context) ([]stats.Sample, error) {
 			return eng.Stats(ctx, args, all)

@@ -21,7 +21,10 @@ import (
 	"cove/internal/cli/app"
 )
 
-const defaultDetachKeys = "ctrl-p,ctrl-q"
+const (
+	defaultDetachKeys = "ctrl-p,ctrl-q"
+	keysUsage         = "`keys` that leave it running, with -t (default: detachKeys of docker's config.json, or " + defaultDetachKeys + ")"
+)
 
 // terminal is this side of an interactive session: raw mode while it lasts,
 // and the window's size whenever it changes.
@@ -47,8 +50,16 @@ func (t *terminal) check(o terminalOptions) error {
 		return errdefs.Errorf(errdefs.ErrInvalid,
 			"the input device is not a TTY: -t with -i needs a terminal; leave out -t to pipe")
 	}
-	_, err := parseDetachKeys(cmp.Or(o.keys, defaultDetachKeys))
+	_, err := t.detachKeys(o)
 	return err
+}
+
+// detachKeys are what was typed, what the person's configuration says, or the usual.
+func (t *terminal) detachKeys(o terminalOptions) ([]byte, error) {
+	if o.keys == "" && o.tty {
+		o.keys = t.a.Docker().DetachKeys
+	}
+	return parseDetachKeys(cmp.Or(o.keys, defaultDetachKeys))
 }
 
 // open connects the caller's streams and makes its terminal raw when a
@@ -67,7 +78,7 @@ func (t *terminal) open(o terminalOptions) (containers.Streams, error) {
 	if err := t.check(o); err != nil || !o.tty {
 		return s, err
 	}
-	s.DetachKeys, _ = parseDetachKeys(cmp.Or(o.keys, defaultDetachKeys))
+	s.DetachKeys, _ = t.detachKeys(o)
 	if out, ok := app.Terminal(t.a.Out); ok {
 		s.Resize = t.watchSize(out)
 	}

@@ -67,6 +67,7 @@ func List(a *app.App, use string) *cobra.Command {
 		if out.Quiet {
 			rows = slices.CompactFunc(rows, func(a, b row) bool { return a.ID == b.ID })
 		}
+		out.Prefer(a.Docker().ImagesFormat)
 		return writeImages(a.Out, out, rows, digests, lists.Options{Now: time.Now(), NoTrunc: noTrunc})
 	}
 	return cmd

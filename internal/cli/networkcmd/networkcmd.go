@@ -54,6 +54,7 @@ func list(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		out.Prefer(a.Docker().NetworksFormat)
 		shown := make([]lists.Network, 0, len(rows))
 		for _, n := range rows {
 			if n.Broken != nil {

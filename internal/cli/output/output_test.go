@@ -60,7 +60,7 @@ func TestListRefusesUnknownField(t *testing.T) {
 	for _, format := range []string{"{{.Nam}}", "{{.Name"} {
 		for _, rows := range [][]pet{{{"1", "CAT", "cat"}}, nil} { // also of an empty list
 			err := pets.Write(&bytes.Buffer{}, Options{Format: format}, rows)
-			if !errors.Is(err, errdefs.ErrInvalid) || !strings.Contains(err.Error(), "--format") {
+			if !errors.Is(err, errdefs.ErrInvalid) || !strings.Contains(err.Error(), "template parsing error") {
 				t.Errorf("%s: got %v, want ErrInvalid", format, err)
 			}
 		}

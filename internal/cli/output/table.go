@@ -41,6 +41,13 @@ func (o *Options) FormatFlag(fs *pflag.FlagSet) {
 	fs.StringVar(&o.Format, "format", "", "table, json, or a Go template")
 }
 
+// Prefer takes a format for lists that are to be shown without one.
+func (o *Options) Prefer(format string) {
+	if !o.Quiet && o.Format == "" {
+		o.Format = format
+	}
+}
+
 // QuietFlag adds --quiet, with which only what the rows are known by is printed: "ids", "names".
 func (o *Options) QuietFlag(fs *pflag.FlagSet, only string) {
 	fs.BoolVarP(&o.Quiet, "quiet", "q", false, "only "+only)
@@ -147,7 +154,7 @@ func (l List[T]) execute(w io.Writer, tmpl template, row T) error {
 		for i, c := range l.Columns {
 			names[i] = "." + c.Field
 		}
-		return errdefs.Errorf(errdefs.ErrInvalid, "--format: %w; the fields here are %s", err, strings.Join(names, " "))
+		return errdefs.Errorf(errdefs.ErrInvalid, "template parsing error: %w; the fields here are %s", err, strings.Join(names, " "))
 	}
 	line.WriteByte('\n')
 	_, err := w.Write(line.Bytes())

@@ -32,7 +32,7 @@ func parse(body string) (template, error) {
 		"truncate": func(s string, n int) string { return s[:min(max(n, 0), len(s))] },
 	}).Parse(body)
 	if err != nil {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--format: the template does not parse: %w", err)
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "template parsing error: %w", err)
 	}
 	return t, nil
 }
@@ -100,7 +100,7 @@ func Object(w io.Writer, format string, object any) error {
 		}
 		out.Reset()
 		if gerr := tmpl.Option("missingkey=error").Execute(&out, generic); gerr != nil {
-			return errdefs.Errorf(errdefs.ErrInvalid, "--format: %w", err)
+			return errdefs.Errorf(errdefs.ErrInvalid, "template parsing error: %w", err)
 		}
 	}
 	out.WriteByte('\n')

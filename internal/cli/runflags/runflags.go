@@ -196,6 +196,12 @@ func (f *Flags) attached() (s runspec.Attached, err error) {
 	return s, nil
 }
 
+// AttachesInputAlone reports whether nothing of what it says is seen: then its id is.
+func (f *Flags) AttachesInputAlone() bool {
+	s, err := f.attached()
+	return err == nil && s.Stdin && !s.Stdout && !s.Stderr
+}
+
 func (f *Flags) parseEnv(o *runspec.Options) (err error) {
 	o.Env, err = Environment(f.envFiles, f.env)
 	return err

@@ -18,6 +18,7 @@ type UpdateFlags struct {
 	// add and remove are published ports.
 	add, remove []string
 	set         *pflag.FlagSet
+	own         map[string]bool
 }
 
 // Register adds the flags.
@@ -33,13 +34,14 @@ func (f *UpdateFlags) Register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.restart, "restart", "", "start it again: no, on-failure[:N], always, unless-stopped")
 	fs.StringArrayVar(&f.add, "publish-add", nil, "publish one more port: [[IP:]HOSTPORT:]PORT[/PROTOCOL]")
 	fs.StringArrayVar(&f.remove, "publish-rm", nil, "publish a port no more: [[IP:]HOSTPORT:]PORT[/PROTOCOL]")
-	f.set = fs
+	f.set, f.own = fs, map[string]bool{}
+	fs.VisitAll(func(flag *pflag.Flag) { f.own[flag.Name] = true })
 }
 
 // Options are what the flags ask for; none at all is errdefs.ErrInvalid.
 func (f *UpdateFlags) Options() (containers.UpdateOptions, error) {
-	given := false
-	f.set.Visit(func(*pflag.Flag) { given = true })
+	given := false // one of these, and not one that every command has
+	f.set.Visit(func(set *pflag.Flag) { given = given || f.own[set.Name] })
 	if !given {
 		return containers.UpdateOptions{}, errdefs.Errorf(errdefs.ErrInvalid,
 			"you must provide one or more flags when using this command: what is to change")

@@ -41,6 +41,9 @@ func Events(a *app.App) *cobra.Command {
 		if o.Filter, err = verbs.Terms(filters); err != nil {
 			return err
 		}
+		if err := checkFormat(format); err != nil {
+			return err
+		}
 		now := time.Now()
 		if o.Since, err = verbs.Moment("--since", since, now); err != nil {
 			return err
@@ -60,6 +63,20 @@ func Events(a *app.App) *cobra.Command {
 		return app.Left(cmd.Context(), printEvents(cmd.Context(), a.Out, stream, format))
 	}
 	return cmd
+}
+
+// badFormat is what docker exits with when events cannot be shown as asked.
+const badFormat = 64
+
+// checkFormat says at once what is wrong with a format, before anything has happened.
+func checkFormat(format string) error {
+	if format == "" {
+		return nil
+	}
+	if err := output.Object(io.Discard, format, dockertypes.Event{}); err != nil {
+		return &app.Exit{Code: badFormat, Err: fmt.Errorf("Error parsing format: %w", err)}
+	}
+	return nil
 }
 
 func printEvents(ctx context.Context, w io.Writer, stream *engine.EventStream, format string) error {

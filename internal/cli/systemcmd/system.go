@@ -9,6 +9,7 @@ import (
 
 	"cove/engine"
 	"cove/engine/dockertypes"
+	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
 	"cove/internal/cli/verbs"
@@ -70,7 +71,13 @@ func Inspect(a *app.App) *cobra.Command {
 	var size bool
 	cmd.Flags().StringVar(&kind, "type", "", "container, image, network or volume")
 	cmd.Flags().BoolVarP(&size, "size", "s", false, "also what a container wrote (SizeRw), and that with its image (SizeRootFs)")
-	cmd.PreRunE = func(*cobra.Command, []string) error { return engine.Kind(kind).Check() }
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if engine.Kind(kind).Check() != nil {
+			return errdefs.Errorf(errdefs.ErrInvalid,
+				"%q is not a valid value for --type: want container, image, network or volume", kind)
+		}
+		return nil
+	}
 	return verbs.Inspect(a, cmd, func(ctx context.Context, eng *engine.Engine, ref string) (any, error) {
 		found, err := eng.Inspect(ctx, engine.Kind(kind), ref)
 		if c, ok := found.(*dockertypes.Container); ok && err == nil && size {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -113,6 +114,7 @@ func Prune(a *app.App, cmd *cobra.Command, options func() (engine.PruneOptions, 
 				return err
 			}
 		}
+		addOwn(o.Filter, a.Docker().PruneFilters)
 		eng, err := a.Engine()
 		if err != nil {
 			return err
@@ -124,6 +126,18 @@ func Prune(a *app.App, cmd *cobra.Command, options func() (engine.PruneOptions, 
 		return err
 	}
 	return cmd
+}
+
+// addOwn adds the filters of a person's configuration, KEY=VALUE each, but for labels
+// of which the opposite was asked.
+func addOwn(terms map[string][]string, own []string) {
+	opposite := map[string]string{"label": "label!", "label!": "label"}
+	for _, f := range own {
+		key, value, ok := strings.Cut(f, "=")
+		if ok && !slices.Contains(terms[opposite[key]], value) {
+			terms[key] = append(terms[key], value)
+		}
+	}
 }
 
 // reportPruned prints what a prune removed, in docker's words.
@@ -150,7 +164,8 @@ func reportPruned(a *app.App, p engine.Pruned) {
 	fmt.Fprintf(a.Out, "Total reclaimed space: %s\n", units.HumanSizeWithPrecision(float64(p.Freed), 3))
 }
 
-// Terms parses --filter values.
+// Terms parses --filter values. As with docker, keys are in any case, and what is blank
+// around both sides of "=" does not count.
 func Terms(filters []string) (map[string][]string, error) {
 	terms := map[string][]string{}
 	for _, f := range filters {
@@ -161,7 +176,8 @@ func Terms(filters []string) (map[string][]string, error) {
 		if !ok {
 			return nil, errdefs.Errorf(errdefs.ErrInvalid, "--filter %s: want KEY=VALUE", f)
 		}
-		terms[key] = append(terms[key], value)
+		key = strings.ToLower(strings.TrimSpace(key))
+		terms[key] = append(terms[key], strings.TrimSpace(value))
 	}
 	return terms, nil
 }

@@ -118,6 +118,7 @@ func list(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		out.Prefer(a.Docker().VolumesFormat)
 		shown := make([]lists.Volume, 0, len(rows))
 		for _, v := range rows {
 			if v.Broken != nil {
