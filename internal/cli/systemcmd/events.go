@@ -14,6 +14,7 @@ import (
 
 	"cove/engine"
 	"cove/engine/dockertypes"
+	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
 	"cove/internal/cli/verbs"
@@ -74,7 +75,7 @@ func checkFormat(format string) error {
 		return nil
 	}
 	if err := output.Object(io.Discard, format, dockertypes.Event{}); err != nil {
-		return &app.Exit{Code: badFormat, Err: fmt.Errorf("Error parsing format: %w", err)}
+		return &app.Exit{Code: badFormat, Err: errdefs.Errorf(errdefs.ErrInvalid, "Error parsing format: %w", err)}
 	}
 	return nil
 }
