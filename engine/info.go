@@ -26,7 +26,8 @@ func (e *Engine) Info(ctx context.Context) (dockertypes.Info, error) {
 		OSType: "linux", Architecture: machine.Architecture(), NCPU: runtime.NumCPU(), DockerRootDir: e.parts.Root,
 		DefaultRuntime:  runtimes.Own,
 		SecurityOptions: []string{"name=seccomp,profile=builtin", "name=cgroupns"},
-		ServerVersion:   buildinfo.Number(), SystemTime: dockertypes.Stamp(e.parts.Now()), OperatingSystem: machine.OperatingSystem(),
+		ServerVersion:   buildinfo.Number(), SystemTime: dockertypes.Stamp(e.parts.Now()),
+		OperatingSystem: machine.OperatingSystem(),
 		MemTotal: machine.Memory(), KernelVersion: machine.Kernel(),
 		DriverStatus: [][2]string{{"Root", e.parts.Root}},
 		Plugins: dockertypes.Plugins{

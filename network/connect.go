@@ -177,7 +177,7 @@ func (e *Endpoint) connect(cfg Config, made <-chan struct{}) error {
 	if err := e.ns.RaiseLoopback(); err != nil {
 		return err
 	}
-	out, ends := e.outward(), []string(nil)
+	out, hostEnds := e.outward(), []string(nil)
 	for _, l := range e.links {
 		if err := l.plug(host, e.ns.FD()); err != nil {
 			return err
@@ -186,7 +186,7 @@ func (e *Endpoint) connect(cfg Config, made <-chan struct{}) error {
 			return err
 		}
 		if l.got.Veth != "" {
-			ends = append(ends, l.got.Veth, l.got.Bridge)
+			hostEnds = append(hostEnds, l.got.Veth, l.got.Bridge)
 		}
 	}
 	if cfg.OnNamed() {
@@ -197,7 +197,7 @@ func (e *Endpoint) connect(cfg Config, made <-chan struct{}) error {
 	if err := e.watchRules(); err != nil {
 		return err
 	}
-	return bridge.AwaitUp(host, ends...)
+	return bridge.AwaitUp(host, hostEnds...)
 }
 
 // watchRules has the rules made again that somebody takes away while the container

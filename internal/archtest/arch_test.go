@@ -200,7 +200,7 @@ func TestBothEndsOfTheProtocolAreStrangers(t *testing.T) {
 var (
 	engineEdges = []string{
 		"cove/internal/cli/containercmd", "cove/internal/cli/runflags", "cove/internal/cli/systemcmd",
-		"cove/internal/cli/networkcmd", "cove/internal/cli/volumecmd", "cove/internal/cli/verbs",
+		"cove/internal/cli/networkcmd", "cove/internal/cli/volumecmd", "cove/internal/cli/verbs", "cove/internal/cli/whycmd",
 		"cove/internal/cli/imagecmd", "cove/internal/cli/copycmd", "cove/internal/cli/cachecmd", "cove/internal/cli/historycmd", "cove/internal/cli/buildcmd", "cove/internal/cli/buildflags",
 		"cove/internal/cli/progress", "cove/internal/cli/progress/steps",
 		"cove/internal/cli/apicmd", "cove/engine/api/...",

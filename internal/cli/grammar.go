@@ -15,6 +15,7 @@ import (
 	"cove/internal/cli/sibling"
 	"cove/internal/cli/systemcmd"
 	"cove/internal/cli/volumecmd"
+	"cove/internal/cli/whycmd"
 )
 
 // verb is one command of a grammar.
@@ -132,7 +133,7 @@ func (b Builder) containerVerbs() []verb {
 		{"pause", groupContainers, containercmd.Pause},
 		{"unpause", groupContainers, containercmd.Unpause},
 		{"update", groupContainers, containercmd.Update},
-		{"why", groupContainers, containercmd.Why},
+		{"why", groupContainers, whycmd.Why},
 	}
 }
 

@@ -47,8 +47,8 @@ const (
 var (
 	options = map[string][]string{
 		DriverBridge: {
-			OptionBridge, OptionICC, OptionMasquerade, OptionHostIP, OptionMTU, OptionPrefix, OptionSource, OptionSource6,
-			OptionGateway, OptionGateway6,
+			OptionBridge, OptionICC, OptionMasquerade, OptionHostIP, OptionMTU, OptionPrefix, OptionSource,
+			OptionSource6, OptionGateway, OptionGateway6,
 		},
 		DriverMacvlan: {OptionParent, OptionMacvlan, OptionMTU, OptionPrefix},
 		DriverIPvlan:  {OptionParent, OptionIPvlan, OptionFlag, OptionMTU, OptionPrefix},
@@ -158,7 +158,7 @@ func gatewayMode(key, value string) error {
 		return nil
 	case "nat-unprotected", "routed", "isolated":
 		return errdefs.Errorf(errdefs.ErrUnsupported,
-			"network option %s: %s is not supported, only nat; --internal keeps a network from all others", key, value)
+			"network option %s: %s is not supported, only nat; an internal network is kept from all others", key, value)
 	}
 	return errdefs.Errorf(errdefs.ErrInvalid, "network option %s: %q is no mode; nat is", key, value)
 }

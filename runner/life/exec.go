@@ -31,11 +31,13 @@ func (c *Container) exec(ctx context.Context, cfg record.ExecConfig, st Streams)
 	state, err := c.thawedState(ctx)
 	switch {
 	case err != nil:
-		return record.ExitStatus{}, err
 	case !state.Alive():
-		return record.ExitStatus{}, c.notAlive(state)
+		err = c.notAlive(state)
 	case state.Status == record.Paused:
-		return record.ExitStatus{}, errdefs.Errorf(errdefs.ErrConflict, "container %s is paused, unpause the container before exec", c)
+		err = errdefs.Errorf(errdefs.ErrConflict, "container %s is paused, unpause the container before exec", c)
+	}
+	if err != nil {
+		return record.ExitStatus{}, err
 	}
 	x := &execution{Ends: streams.Of(st), c: c}
 	defer x.close()

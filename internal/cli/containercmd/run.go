@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -128,14 +126,9 @@ func prepare(
 	for _, w := range reach.Warnings(ctx, o.Volumes) {
 		a.Warnf("%s", w)
 	}
-	o.Env = append(a.Docker().ProxyVariables(func(name string) bool { return knows(o.Env, name) }), o.Env...)
+	o.Env = a.Docker().WithProxies(o.Env)
 	eng, err := a.Engine()
 	return eng, o, err
-}
-
-// knows reports whether a variable is among those that were asked for, or is not to be there.
-func knows(env []string, name string) bool {
-	return slices.ContainsFunc(env, func(v string) bool { return v == name || strings.HasPrefix(v, name+"=") })
 }
 
 func writeCID(name, id string) error {

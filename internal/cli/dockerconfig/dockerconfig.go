@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"cove/internal/leanjson"
@@ -78,7 +79,8 @@ func Read(getenv func(string) string) (f File, err error) {
 func (f File) ProxyVariables(has func(name string) bool) (vars []string) {
 	p := f.Proxies["default"]
 	for _, v := range []struct{ name, value string }{
-		{"HTTP_PROXY", p.HTTP}, {"HTTPS_PROXY", p.HTTPS}, {"FTP_PROXY", p.FTP}, {"NO_PROXY", p.None}, {"ALL_PROXY", p.All},
+		{"HTTP_PROXY", p.HTTP}, {"HTTPS_PROXY", p.HTTPS}, {"FTP_PROXY", p.FTP}, {"NO_PROXY", p.None},
+		{"ALL_PROXY", p.All},
 	} {
 		for _, name := range []string{v.name, strings.ToLower(v.name)} {
 			if v.value != "" && !has(name) {
@@ -87,4 +89,12 @@ func (f File) ProxyVariables(has func(name string) bool) (vars []string) {
 		}
 	}
 	return vars
+}
+
+// WithProxies is env with them, but for those that it says, or wants away.
+func (f File) WithProxies(env []string) []string {
+	has := func(name string) bool {
+		return slices.ContainsFunc(env, func(v string) bool { return v == name || strings.HasPrefix(v, name+"=") })
+	}
+	return append(f.ProxyVariables(has), env...)
 }

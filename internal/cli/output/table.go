@@ -154,7 +154,8 @@ func (l List[T]) execute(w io.Writer, tmpl template, row T) error {
 		for i, c := range l.Columns {
 			names[i] = "." + c.Field
 		}
-		return errdefs.Errorf(errdefs.ErrInvalid, "template parsing error: %w; the fields here are %s", err, strings.Join(names, " "))
+		return errdefs.Errorf(errdefs.ErrInvalid, "template parsing error: %w; the fields here are %s", err,
+			strings.Join(names, " "))
 	}
 	line.WriteByte('\n')
 	_, err := w.Write(line.Bytes())

@@ -1,4 +1,5 @@
-package containercmd
+// Package whycmd is the command that says why a container is as it is.
+package whycmd
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package containercmd
+package whycmd
 
 import (
 	"strings"
