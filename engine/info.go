@@ -28,7 +28,7 @@ func (e *Engine) Info(ctx context.Context) (dockertypes.Info, error) {
 		SecurityOptions: []string{"name=seccomp,profile=builtin", "name=cgroupns"},
 		ServerVersion:   buildinfo.Number(), SystemTime: dockertypes.Stamp(e.parts.Now()),
 		OperatingSystem: machine.OperatingSystem(),
-		MemTotal: machine.Memory(), KernelVersion: machine.Kernel(),
+		MemTotal:        machine.Memory(), KernelVersion: machine.Kernel(),
 		DriverStatus: [][2]string{{"Root", e.parts.Root}},
 		Plugins: dockertypes.Plugins{
 			Volume: []string{"local"}, Network: []string{"bridge", "host", "ipvlan", "macvlan", "null"},

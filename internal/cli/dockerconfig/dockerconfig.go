@@ -79,7 +79,10 @@ func Read(getenv func(string) string) (f File, err error) {
 func (f File) ProxyVariables(has func(name string) bool) (vars []string) {
 	p := f.Proxies["default"]
 	for _, v := range []struct{ name, value string }{
-		{"HTTP_PROXY", p.HTTP}, {"HTTPS_PROXY", p.HTTPS}, {"FTP_PROXY", p.FTP}, {"NO_PROXY", p.None},
+		{"HTTP_PROXY", p.HTTP},
+		{"HTTPS_PROXY", p.HTTPS},
+		{"FTP_PROXY", p.FTP},
+		{"NO_PROXY", p.None},
 		{"ALL_PROXY", p.All},
 	} {
 		for _, name := range []string{v.name, strings.ToLower(v.name)} {
