@@ -27,17 +27,15 @@ func (c *Container) Exec(ctx context.Context, cfg record.ExecConfig, st Streams)
 // any more. Nothing of it has begun.
 var errFrozen = errdefs.Errorf(errdefs.ErrConflict, "its processes are frozen")
 
-func (c *Container) exec(ctx context.Context, cfg record.ExecConfig, st Streams) (record.ExitStatus, error) {
+func (c *Container) exec(ctx context.Context, cfg record.ExecConfig, st Streams) (status record.ExitStatus, err error) {
 	state, err := c.thawedState(ctx)
 	switch {
 	case err != nil:
+		return status, err
 	case !state.Alive():
-		err = c.notAlive(state)
+		return status, c.notAlive(state)
 	case state.Status == record.Paused:
-		err = errdefs.Errorf(errdefs.ErrConflict, "container %s is paused, unpause the container before exec", c)
-	}
-	if err != nil {
-		return record.ExitStatus{}, err
+		return status, errdefs.Errorf(errdefs.ErrConflict, "%s is paused, unpause the container before exec", c)
 	}
 	x := &execution{Ends: streams.Of(st), c: c}
 	defer x.close()
@@ -45,17 +43,17 @@ func (c *Container) exec(ctx context.Context, cfg record.ExecConfig, st Streams)
 	if hello.Rows, hello.Cols = st.Size(); !cfg.Detach && !cfg.Terminal {
 		hello.Stdin = st.Stdin != nil
 		if err := x.Pipe(); err != nil {
-			return record.ExitStatus{}, err
+			return status, err
 		}
 	}
 	if x.conn, err = c.dial(ctx, state, hello, x.Theirs...); err != nil {
-		return record.ExitStatus{}, err
+		return status, err
 	}
 	ctx, x.leave = context.WithCancelCause(ctx)
 	defer x.leave(nil)
 	defer context.AfterFunc(ctx, func() { x.conn.Close() })()
 	x.Given()
-	status, err := x.run(ctx, state, cfg)
+	status, err = x.run(ctx, state, cfg)
 	if ctx.Err() != nil {
 		return status, context.Cause(ctx)
 	}
