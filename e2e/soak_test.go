@@ -89,7 +89,8 @@ func (k *shell) left(files, machine []string) (n int) {
 		had[what] = true
 	}
 	for _, what := range append(k.files(), k.machine()...) {
-		if !had[what] {
+		// The log of events is in two parts when so much was told.
+		if !had[what] && !strings.HasSuffix(what, "/events/log.1") {
 			n++
 			k.t.Error("left behind: ", what)
 		}
