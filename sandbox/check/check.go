@@ -5,6 +5,7 @@ package check
 import (
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -139,11 +140,48 @@ func mounts(s *specs.Spec) error {
 		if m.Destination == "" {
 			return invalid("mounts[%d].destination: want an absolute path", i)
 		}
+		if err := inProc(m); err != nil {
+			return err
+		}
 		if err := idMapOf(s, m); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// emulated are the files of proc that something else may stand for: what lxcfs shows of a
+// container's own limits, and what checkpoints and certified cryptography need (as in runc).
+var emulated = []string{
+	"cpuinfo", "diskstats", "loadavg", "meminfo", "slabinfo", "stat", "swaps", "sys/crypto/fips_enabled",
+	"sys/kernel/ns_last_pid", "uptime",
+}
+
+// inProc refuses mounts in the place of proc, and inside it: programs that believe what it
+// says, and what is hidden in it, must not be led astray by a volume (CVE-2019-16884). The
+// plan refuses those that a link leads there.
+func inProc(m specs.Mount) error {
+	dest := path.Clean("/" + m.Destination)
+	inside, ok := strings.CutPrefix(dest, "/proc/")
+	switch {
+	case dest == "/proc" && m.Type != "proc" && !IsProcOfHost(m):
+		return invalid("mount %s: only a proc can be mounted there", m.Destination)
+	case ok && !slices.Contains(emulated, inside):
+		return invalid("mount %s: it is inside /proc, where nothing can be mounted", m.Destination)
+	}
+	return nil
+}
+
+// IsProcOfHost reports whether a bind shows the host's proc, or a part of it.
+func IsProcOfHost(m specs.Mount) bool {
+	source := path.Clean(m.Source)
+	return source == "/proc" || strings.HasPrefix(source, "/proc/")
+}
+
+// IsEmulated reports whether a mount stands for a file of proc.
+func IsEmulated(m specs.Mount) bool {
+	inside, ok := strings.CutPrefix(path.Clean("/"+m.Destination), "/proc/")
+	return ok && slices.Contains(emulated, inside)
 }
 
 // idMapOf checks the maps of a mount (config.md, "POSIX-platform Mounts").

@@ -63,7 +63,13 @@ func TestLinux(t *testing.T) {
 		"process.user.uid 4294967295":            {errdefs.ErrInvalid, func(s *specs.Spec) { s.Process.User.UID = 1<<32 - 1 }},
 		"process.user.gid 4294967295":            {errdefs.ErrInvalid, func(s *specs.Spec) { s.Process.User.GID = 1<<32 - 1 }},
 		"process.user.additionalGids 4294967295": {errdefs.ErrInvalid, func(s *specs.Spec) { s.Process.User.AdditionalGids = []uint32{0, 1<<32 - 1} }},
-		"mounts[1].destination":                  {errdefs.ErrInvalid, func(s *specs.Spec) { s.Mounts = []specs.Mount{{Destination: "/a"}, {Type: "tmpfs"}} }},
+		"only a proc can be mounted there": {errdefs.ErrInvalid, func(s *specs.Spec) {
+			s.Mounts = []specs.Mount{{Destination: "/proc/../proc/", Type: "bind", Source: "/tmp"}}
+		}},
+		"mount /proc/sys: it is inside /proc": {errdefs.ErrInvalid, func(s *specs.Spec) {
+			s.Mounts = []specs.Mount{{Destination: "/proc/sys", Type: "tmpfs"}}
+		}},
+		"mounts[1].destination": {errdefs.ErrInvalid, func(s *specs.Spec) { s.Mounts = []specs.Mount{{Destination: "/a"}, {Type: "tmpfs"}} }},
 		"RLIMIT_CPU is there twice": {errdefs.ErrInvalid, func(s *specs.Spec) {
 			s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_CPU"}, {Type: "RLIMIT_CORE"}, {Type: "RLIMIT_CPU"}}
 		}},

@@ -20,6 +20,8 @@ type builder struct {
 	root descriptor
 	// destLink mounts over a link at the destination, not where it leads.
 	destLink bool
+	// notProc refuses a destination that is in a proc.
+	notProc bool
 	// userns says that the program is in a user namespace of its own.
 	userns bool
 	// newNet says that the network namespace is new, though not made at clone.
@@ -162,6 +164,9 @@ func (b *builder) target(name string, kind targetKind, source descriptor) Value 
 		s.Result = fd
 	}
 	b.okSkipsToHere(found)
+	if b.notProc {
+		b.outsideProc(fd)
+	}
 	return fd
 }
 

@@ -18,7 +18,7 @@ func (b *builder) mounts(spec *specs.Spec) error {
 	for i, m := range spec.Mounts {
 		opts := parseOptions(m)
 		var err error
-		b.why, b.destLink = "mount "+m.Destination, opts.destLink
+		b.why, b.destLink, b.notProc = "mount "+m.Destination, opts.destLink, notProc(m, opts)
 		switch {
 		case opts.remount:
 			err = b.remount(m, opts)
@@ -43,8 +43,31 @@ func (b *builder) mounts(spec *specs.Spec) error {
 			return err
 		}
 	}
-	b.destLink = false
+	b.destLink, b.notProc = false, false
 	return nil
+}
+
+// notProc reports whether a mount is one of somebody's own files, and so neither proc nor a
+// file in it.
+func notProc(m specs.Mount, opts options) bool {
+	return (opts.bind || m.Type == "bind" || m.Type == "tmpfs") && !check.IsProcOfHost(m) && !check.IsEmulated(m)
+}
+
+// outsideProc refuses a target that the root filesystem has a link to proc for: nothing is
+// mounted over or inside that (CVE-2023-27561).
+func (b *builder) outsideProc(target Value) {
+	stat := b.value()
+	b.call("fstatfs", target.arg(), Arg{Kind: Buffer, Num: uint64(stat)})
+	b.Steps = append(b.Steps, Step{
+		Op: Check, Why: b.why, Errno: unix.ENOENT, Accept: []unix.Errno{unix.ENOENT},
+		Args: []Arg{{Kind: Result, Num: uint64(stat)}, num(0xffffffff), num(unix.PROC_SUPER_MAGIC)},
+	})
+	elsewhere := b.here() - 1
+	b.Steps = append(b.Steps, Step{
+		Op: Check, Why: b.why + ": a link leads inside /proc, where nothing can be mounted", Errno: unix.EPERM,
+		Args: []Arg{num(0), num(1), num(1)},
+	})
+	b.errorSkipsToHere(elsewhere)
 }
 
 // newMount makes a new instance of a filesystem, as proc or tmpfs, in the

@@ -44,6 +44,8 @@ func lookup(call string) (numbers, bool) {
 		n = numbers{260, 54}
 	case "fchmodat":
 		n = numbers{268, 53}
+	case "fstatfs":
+		n = numbers{138, 44}
 	case "statx":
 		n = numbers{332, 291}
 	case "symlinkat":
