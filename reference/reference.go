@@ -40,7 +40,7 @@ func Parse(s string) (Reference, error) {
 	if name, dgst, ok := strings.Cut(s, "@"); ok {
 		d, err := ParseDigest(dgst)
 		if err != nil {
-			return Reference{}, errdefs.Errorf(errdefs.ErrInvalid, "image name %q: %w", s, err)
+			return Reference{}, errdefs.Errorf(errdefs.ErrInvalid, "invalid reference format: %q: %w", s, err)
 		}
 		ref.Digest, rest = d, name
 	}
@@ -49,20 +49,21 @@ func Parse(s string) (Reference, error) {
 		ref.Tag, rest = rest[i+1:], rest[:i]
 		if !ValidTag(ref.Tag) {
 			return Reference{}, errdefs.Errorf(errdefs.ErrInvalid,
-				"image name %q: tag %q: want up to 128 letters, digits, \".\", \"_\" and \"-\", "+
+				"invalid reference format: %q: tag %q: want up to 128 letters, digits, \".\", \"_\" and \"-\", "+
 					"starting with a letter, digit or \"_\"", s, ref.Tag)
 		}
 	}
 	if isHex64(rest) {
 		return Reference{}, errdefs.Errorf(errdefs.ErrInvalid,
-			"image name %q: 64 hexadecimal digits are an image id, not a name; name the digest as NAME@sha256:%s", s, rest)
+			"invalid reference format: %q: 64 hexadecimal digits are an image id, not a name; name the digest as "+
+				"NAME@sha256:%s", s, rest)
 	}
 	ref.Registry, ref.Repository = splitRegistry(rest)
 	if ref.Tag == "" && ref.Digest == "" {
 		ref.Tag = DefaultTag
 	}
 	if err := ref.check(); err != nil {
-		return Reference{}, errdefs.Errorf(errdefs.ErrInvalid, "image name %q: %w", s, err)
+		return Reference{}, errdefs.Errorf(errdefs.ErrInvalid, "invalid reference format: %q: %w", s, err)
 	}
 	return ref, nil
 }

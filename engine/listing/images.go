@@ -168,9 +168,9 @@ func (r Image) called(pattern string) bool {
 }
 
 // Moment reads a duration before now, a time of RFC 3339 (the shorter forms are
-// local), or seconds since 1970. Anything else is errdefs.ErrInvalid.
+// local), or seconds since 1970, as 0 is, too. Anything else is errdefs.ErrInvalid.
 func Moment(text string, now time.Time) (time.Time, error) {
-	if d, err := time.ParseDuration(text); err == nil {
+	if d, err := time.ParseDuration(text); err == nil && text != "0" {
 		return now.Add(-d), nil
 	}
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"} {
@@ -178,9 +178,19 @@ func Moment(text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	if sec, err := strconv.ParseFloat(text, 64); err == nil {
-		return time.Unix(0, int64(sec*1e9)), nil
+	if t, ok := unix(text); ok {
+		return t, nil
 	}
 	return time.Time{}, errdefs.Errorf(errdefs.ErrInvalid,
 		"want a duration (10m), a time (2006-01-02T15:04:05Z) or seconds since 1970")
+}
+
+// unix reads SECONDS[.FRACTION] to the nanosecond, which a float of 64 bits does not hold.
+func unix(text string) (time.Time, bool) {
+	const digits = 9
+	whole, fraction, _ := strings.Cut(text, ".")
+	fraction = (fraction + strings.Repeat("0", digits))[:digits]
+	sec, err := strconv.ParseInt(whole, 10, 64)
+	nano, nerr := strconv.ParseUint(fraction, 10, 32)
+	return time.Unix(sec, int64(nano)), err == nil && nerr == nil
 }

@@ -199,7 +199,7 @@ func TestBuilds(t *testing.T) {
 		{"build --cache-to type=local $W", 1, "cove: --cache-to type=local: type=local needs dest=DIRECTORY\n"},
 		{"build --build-context x $W", 1, "cove: --build-context \"x\": want NAME=CONTEXT\n"},
 		{"build --build-arg =x $W", 1, "cove: --build-arg \"=x\": want KEY=VALUE\n"},
-		{"build -t UPPER $W", 1, "cove: image name \"UPPER\": a repository is lower case: did you mean upper?\n"},
+		{"build -t UPPER $W", 1, "cove: invalid reference format: \"UPPER\": a repository is lower case: did you mean upper?\n"},
 		{"build --source-date-epoch soon $W", 1, "cove: --source-date-epoch soon: want seconds since 1970 or a time like 2006-01-02T15:04:05Z\n"},
 		{"build --compression odd $W", 1, "cove: compression odd: want gzip, zstd, estargz or uncompressed\n"},
 		{"build --annotation x $W", 1, "cove: --annotation: annotation \"x\": want [LEVEL:]KEY=VALUE\n"},

@@ -133,8 +133,12 @@ func (g Grammar) root(a *app.App, word string) *cobra.Command {
 		"a registry without TLS, or with a certificate nobody vouches for: HOST[:PORT] or CIDR ($COVE_INSECURE_REGISTRIES)")
 	fs.StringSliceVar(&a.Mirrors, "registry-mirror", app.RegistryMirrors(),
 		"ask `URL` before docker.io when reading; \"\" for none ($COVE_REGISTRY_MIRRORS)")
-	fs.Func("config", "`folder` of docker's config.json: sign-ins, proxies, formats of lists ($"+dockerconfig.Env+"; default ~/.docker)",
+	fs.Func("config",
+		"`folder` of docker's config.json: sign-ins, proxies, formats of lists ($"+dockerconfig.Env+"; default ~/.docker)",
 		func(dir string) error { return os.Setenv(dockerconfig.Env, dir) })
+	fs.Func("log-level", "debug, which is -D, or `level`s at which nothing more is said: info, warn, error, fatal",
+		func(level string) error { return logLevel(a, level) })
+	app.Register(fs, certificates...)
 	if g.implied == nil {
 		g.whereFlags(root.Flags())
 	}
@@ -149,6 +153,25 @@ func (g Grammar) root(a *app.App, word string) *cobra.Command {
 	}
 	completeNames(a, root)
 	return root
+}
+
+// certificates are docker's flags for a daemon at a TCP port.
+var certificates = []app.Only{
+	{Name: "tls", Values: []string{"false"}, Switch: true, Why: noCertificates},
+	{Name: "tlsverify", Values: []string{"false"}, Switch: true, Why: noCertificates},
+	{Name: "tlscacert", Why: noCertificates}, {Name: "tlscert", Why: noCertificates},
+	{Name: "tlskey", Why: noCertificates},
+}
+
+const noCertificates = "there is no daemon to be reached by TLS: another machine is --host ssh://HOST"
+
+func logLevel(a *app.App, level string) error {
+	levels := []string{"debug", "info", "warn", "error", "fatal"}
+	if !slices.Contains(levels, level) {
+		return errdefs.Errorf(errdefs.ErrInvalid, "want one of %s", strings.Join(levels, ", "))
+	}
+	a.Debug = a.Debug || level == "debug"
+	return nil
 }
 
 // only makes the one command that word selects, or nil.
@@ -275,11 +298,14 @@ func ofBuilds(word string) bool {
 }
 
 // globalValues are the flags of every command that take a value.
-var globalValues = []string{"--root", "--insecure-registry", "--registry-mirror", "--config"}
+var globalValues = []string{
+	"--root", "--insecure-registry", "--registry-mirror", "--config", "--log-level", "--tlscacert", "--tlscert", "--tlskey",
+}
 
 func globalFlag(arg string) bool {
 	name, _, _ := strings.Cut(arg, "=")
-	return arg == "-D" || arg == "--debug" || slices.Contains(globalValues, name)
+	switches := []string{"-D", "--debug", "--tls", "--tlsverify"}
+	return slices.Contains(switches, name) || slices.Contains(globalValues, name)
 }
 
 // isVerb reports whether a first word selects a command. The implied one's own

@@ -99,7 +99,7 @@ func TestImagesRefused(t *testing.T) {
 		{"images -f red", 1, "cove: --filter red: want KEY=VALUE\n"},
 		{"images one two", 1, "cove: \"cove images\" requires at most 1 argument (cove images [flags] [NAME[:TAG]|PATTERN]). See 'cove images --help'\n"},
 		{"tag nothing x", 1, "cove: tagging: No such image: nothing\n"},
-		{"tag nothing UPPER", 1, "cove: image name \"UPPER\": a repository is lower case: did you mean upper?\n"},
+		{"tag nothing UPPER", 1, "cove: invalid reference format: \"UPPER\": a repository is lower case: did you mean upper?\n"},
 		{"tag one", 1, "cove: \"cove tag\" requires exactly 2 arguments (cove tag SOURCE TARGET). See 'cove tag --help'\n"},
 		{"history nothing", 1, "cove: No such image: nothing\n"},
 		{"image inspect nothing", 1, "" +
@@ -114,7 +114,7 @@ func TestImagesRefused(t *testing.T) {
 		{"import -c 'RUN true' $W/five.tar x", 1, "cove: only instructions that change the config are possible here: CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD SHELL STOPSIGNAL USER VOLUME WORKDIR\n"},
 		{"import $W/nothing.tar x", 1, "cove: open $W/nothing.tar: no such file or directory\n"},
 		{"import", 1, "cove: \"cove import\" requires at least 1 argument (cove import [flags] FILE|- [NAME[:TAG]]). See 'cove import --help'\n"},
-		{"pull UPPER", 1, "cove: image name \"UPPER\": a repository is lower case: did you mean upper?\n"},
+		{"pull UPPER", 1, "cove: invalid reference format: \"UPPER\": a repository is lower case: did you mean upper?\n"},
 		{"pull -a app:v1", 1, "cove: app:v1: all tags are asked for, so the name can have neither a tag nor a digest\n"},
 		{"pull --platform moon app", 1, "cove: platform \"moon\": unknown operating system or architecture \"moon\"; there are amd64, arm64, arm, 386, ppc64le, s390x, riscv64, loong64, mips64le, mips64, mipsle, mips, ppc64, ppc, sparc64, sparc, s390, riscv, wasm, on linux, windows, freebsd, darwin, netbsd, openbsd, dragonfly, solaris, illumos, aix, plan9, android, ios, js, wasip1, wasi\n"},
 		{"pull", 1, "cove: \"cove pull\" requires exactly 1 argument (cove pull [flags] NAME[:TAG|@DIGEST]). See 'cove pull --help'\n"},
@@ -127,7 +127,7 @@ func TestImagesRefused(t *testing.T) {
 			"cove: pushing app@sha256:ID: a name with a digest cannot be pushed; give it a tag\n"},
 		{"rmi", 1, "cove: \"cove rmi\" requires at least 1 argument (cove rmi [flags] IMAGE [IMAGE...]). See 'cove rmi --help'\n"},
 		{"rmi nothing", 1, "cove: No such image: nothing\n"},
-		{"copy UPPER x", 1, "cove: image name \"UPPER\": a repository is lower case: did you mean upper?\n"},
+		{"copy UPPER x", 1, "cove: invalid reference format: \"UPPER\": a repository is lower case: did you mean upper?\n"},
 		{"copy oci:$W/nothing oci:$W/there", 1, "" +
 			"Copying oci:$W/nothing to oci:$W/there:latest\n" +
 			"cove: $W/nothing: there is no such directory\n"},

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -122,6 +123,11 @@ func prepare(
 	}
 	if !f.Quiet {
 		o.Progress = progress.NewPull(a.Err).Event
+	}
+	for _, server := range o.DNS {
+		if ip, err := netip.ParseAddr(server); err == nil && ip.IsLoopback() {
+			a.Warnf("Localhost DNS setting (--dns=%s) may fail in containers.", server)
+		}
 	}
 	for _, w := range reach.Warnings(ctx, o.Volumes) {
 		a.Warnf("%s", w)

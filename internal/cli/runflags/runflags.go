@@ -221,7 +221,7 @@ func (f *Flags) parseLabels(o *runspec.Options) (err error) {
 }
 
 func (f *Flags) parseMounts(o *runspec.Options) (err error) {
-	if o.Volumes, err = parseAll(f.volumes, parseVolume); err != nil {
+	if o.Volumes, err = parseAll(once(f.volumes), parseVolume); err != nil {
 		return err
 	}
 	if o.Tmpfs, err = parseAll(f.tmpfs, parse.Tmpfs); err != nil {
@@ -238,6 +238,16 @@ func (f *Flags) parseMounts(o *runspec.Options) (err error) {
 	}
 	o.VolumesFrom = f.volumesFrom
 	return err
+}
+
+// once leaves out what was typed before, to the letter.
+func once(all []string) (some []string) {
+	for _, s := range all {
+		if !slices.Contains(some, s) {
+			some = append(some, s)
+		}
+	}
+	return some
 }
 
 // parseVolume reads a -v, whose path of the host may begin at this directory. A word alone
