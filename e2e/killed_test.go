@@ -35,7 +35,8 @@ func newShell(t *testing.T) *shell {
 	if err := os.WriteFile(filepath.Join(k.work, "rootfs.tar"), tar, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = k.command("cove rm -f $(cove ps -aq)").Run() }) // there may be none
+	// There may be none. Bridges of networks that people made outlive containers.
+	t.Cleanup(func() { _ = k.command("cove rm -f $(cove ps -aq); cove network prune -f").Run() })
 	return k
 }
 
