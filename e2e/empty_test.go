@@ -31,7 +31,7 @@ func TestEmptyArguments(t *testing.T) {
 		{"rename web ''", "name", 1},
 		{"logs --tail '' web", "", 0},
 		{"top web ''", "sleep 1000", 0},
-		{"kill -s '' none", "no such container", 1},
+		{"kill -s '' none", "o such container", 1},
 		{"cp '' web:/", "can not be empty", 1},
 		{"cp web:/bin/sh ''", "can not be empty", 1},
 		{"commit web ''", "sha256:", 0},
