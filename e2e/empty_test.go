@@ -26,7 +26,7 @@ func TestEmptyArguments(t *testing.T) {
 		{"start ''", "value is empty", 1},
 		{"stop ''", "value is empty", 1},
 		{"rm -f ''", "value is empty", 1},
-		{"inspect ''", "no such container", 1},
+		{"inspect ''", "No such object", 1},
 		{"inspect -f '' web", `"Name": "/web"`, 0},
 		{"rename web ''", "name", 1},
 		{"logs --tail '' web", "", 0},

@@ -299,7 +299,8 @@ func ofBuilds(word string) bool {
 
 // globalValues are the flags of every command that take a value.
 var globalValues = []string{
-	"--root", "--insecure-registry", "--registry-mirror", "--config", "--log-level", "--tlscacert", "--tlscert", "--tlskey",
+	"--root", "--insecure-registry", "--registry-mirror", "--config", "--log-level",
+	"--tlscacert", "--tlscert", "--tlskey",
 }
 
 func globalFlag(arg string) bool {
