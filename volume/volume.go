@@ -191,11 +191,9 @@ func (s *Store) Get(name string) (Volume, error) {
 	if err := check(name); err != nil {
 		return Volume{}, err
 	}
-	body, err := os.ReadFile(filepath.Join(s.dir, name, "volume.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		if _, serr := os.Lstat(filepath.Join(s.dir, name)); errors.Is(serr, fs.ErrNotExist) {
-			return Volume{}, errdefs.Errorf(errdefs.ErrNotFound, "no such volume: %s", name)
-		}
+	body, err := s.read(name)
+	if errors.Is(err, errdefs.ErrNotFound) {
+		return Volume{}, err
 	}
 	var v Volume
 	if err == nil {
@@ -207,6 +205,28 @@ func (s *Store) Get(name string) (Volume, error) {
 			name, s.Path(name), err)
 	}
 	return v, nil
+}
+
+// read reads what is kept of a volume. Its directory comes and goes as a whole: one without
+// the file is damaged, unless it is on its way out.
+func (s *Store) read(name string) ([]byte, error) {
+	at := filepath.Join(s.dir, name)
+	for {
+		dir, err := os.OpenRoot(at)
+		if err != nil {
+			if _, lerr := os.Lstat(at); errors.Is(lerr, fs.ErrNotExist) {
+				err = errdefs.Errorf(errdefs.ErrNotFound, "no such volume: %s", name)
+			}
+			return nil, err
+		}
+		body, err := dir.ReadFile("volume.json")
+		was, err1 := dir.Stat(".")
+		dir.Close()
+		is, err2 := os.Stat(at)
+		if !errors.Is(err, fs.ErrNotExist) || err1 == nil && err2 == nil && os.SameFile(was, is) {
+			return body, err
+		}
+	}
 }
 
 // All lists the volumes by name. One that cannot be read is Broken.
