@@ -159,7 +159,8 @@ func (g Grammar) root(a *app.App, word string) *cobra.Command {
 var certificates = []app.Only{
 	{Name: "tls", Values: []string{"false"}, Switch: true, Why: noCertificates},
 	{Name: "tlsverify", Values: []string{"false"}, Switch: true, Why: noCertificates},
-	{Name: "tlscacert", Why: noCertificates}, {Name: "tlscert", Why: noCertificates},
+	{Name: "tlscacert", Why: noCertificates},
+	{Name: "tlscert", Why: noCertificates},
 	{Name: "tlskey", Why: noCertificates},
 }
 
