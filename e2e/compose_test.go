@@ -52,7 +52,7 @@ var guestbook = []step{
 	{args: "kill -s KILL worker", out: `Killed`},
 	{args: "ps -a worker", out: `Exited \(137\)`},
 	{args: "start worker", out: `Started`},
-	{args: "events --json --since 1h --until 0s worker", code: 1, out: `"action":"die".*"service":"worker"`},
+	{args: "events --json --since 1h --until -2s worker", code: 1, out: `"action":"die".*"service":"worker"`},
 	{args: "stop worker", out: `Stopped`},
 	{args: "rm -f worker", out: `Removed`},
 	{args: "ls", out: `guestbook +running\(2\)`},

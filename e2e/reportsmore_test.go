@@ -170,7 +170,7 @@ cove run --rm --security-opt seccomp=p.json box mkdir /a 2>&1 | grep -ci 'no spa
 	},
 	{
 		"names that are searched, and how many dots they need",
-		`cove run --rm --dns 127.0.0.9 --dns-search a.example --dns-search b.example --dns-option ndots:3 --dns-option timeout:1 box sh -c 'grep -vE "^#|^$" /etc/resolv.conf'; cove run --rm --dns-search . box sh -c 'grep -c ^search /etc/resolv.conf'; cove run --rm --dns nonsense box true 2>/dev/null; echo $?; cove run --rm --network host --dns 127.0.0.9 box grep -c 127.0.0.9 /etc/resolv.conf`,
+		`cove run --rm --dns 127.0.0.9 2>/dev/null --dns-search a.example --dns-search b.example --dns-option ndots:3 --dns-option timeout:1 box sh -c 'grep -vE "^#|^$" /etc/resolv.conf'; cove run --rm --dns-search . box sh -c 'grep -c ^search /etc/resolv.conf'; cove run --rm --dns nonsense box true 2>/dev/null; echo $?; cove run --rm --network host --dns 127.0.0.9 2>/dev/null box grep -c 127.0.0.9 /etc/resolv.conf`,
 		`(nameserver 127.0.0.9\nsearch a.example b.example\noptions (ndots:3 timeout:1|timeout:1 ndots:3)|search a.example b.example\nnameserver 127.0.0.9\noptions (ndots:3 timeout:1|timeout:1 ndots:3))\n0\n125\n1`,
 	},
 	{
