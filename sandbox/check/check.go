@@ -162,26 +162,24 @@ var emulated = []string{
 // plan refuses those that a link leads there.
 func inProc(m specs.Mount) error {
 	dest := path.Clean("/" + m.Destination)
-	inside, ok := strings.CutPrefix(dest, "/proc/")
 	switch {
-	case dest == "/proc" && m.Type != "proc" && !IsProcOfHost(m):
+	case StandsForProc(m):
+		return nil
+	case dest == "/proc":
 		return invalid("mount %s: only a proc can be mounted there", m.Destination)
-	case ok && !slices.Contains(emulated, inside):
+	case strings.HasPrefix(dest, "/proc/"):
 		return invalid("mount %s: it is inside /proc, where nothing can be mounted", m.Destination)
 	}
 	return nil
 }
 
-// IsProcOfHost reports whether a bind shows the host's proc, or a part of it.
-func IsProcOfHost(m specs.Mount) bool {
-	source := path.Clean(m.Source)
-	return source == "/proc" || strings.HasPrefix(source, "/proc/")
-}
-
-// IsEmulated reports whether a mount stands for a file of proc.
-func IsEmulated(m specs.Mount) bool {
-	inside, ok := strings.CutPrefix(path.Clean("/"+m.Destination), "/proc/")
-	return ok && slices.Contains(emulated, inside)
+// StandsForProc reports whether a mount is the container's proc, the host's in its place, or a
+// file of it.
+func StandsForProc(m specs.Mount) bool {
+	dest := path.Clean("/" + m.Destination)
+	inside, ok := strings.CutPrefix(dest, "/proc/")
+	return ok && slices.Contains(emulated, inside) ||
+		dest == "/proc" && (m.Type == "proc" || path.Clean(m.Source) == "/proc")
 }
 
 // idMapOf checks the maps of a mount (config.md, "POSIX-platform Mounts").

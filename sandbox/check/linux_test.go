@@ -66,6 +66,9 @@ func TestLinux(t *testing.T) {
 		"only a proc can be mounted there": {errdefs.ErrInvalid, func(s *specs.Spec) {
 			s.Mounts = []specs.Mount{{Destination: "/proc/../proc/", Type: "bind", Source: "/tmp"}}
 		}},
+		"mount /proc: only a proc can be mounted": {errdefs.ErrInvalid, func(s *specs.Spec) {
+			s.Mounts = []specs.Mount{{Destination: "/proc", Type: "bind", Source: "/proc/1/root/tmp"}}
+		}},
 		"mount /proc/sys: it is inside /proc": {errdefs.ErrInvalid, func(s *specs.Spec) {
 			s.Mounts = []specs.Mount{{Destination: "/proc/sys", Type: "tmpfs"}}
 		}},

@@ -50,7 +50,7 @@ func (b *builder) mounts(spec *specs.Spec) error {
 // notProc reports whether a mount is one of somebody's own files, and so neither proc nor a
 // file in it.
 func notProc(m specs.Mount, opts options) bool {
-	return (opts.bind || m.Type == "bind" || m.Type == "tmpfs") && !check.IsProcOfHost(m) && !check.IsEmulated(m)
+	return (opts.bind || m.Type == "bind" || m.Type == "tmpfs") && !check.StandsForProc(m)
 }
 
 // outsideProc refuses a target that the root filesystem has a link to proc for: nothing is
