@@ -100,7 +100,8 @@ func Prune(a *app.App, cmd *cobra.Command, options func() (engine.PruneOptions, 
 	cmd.Use = "prune [flags]"
 	cmd.Args = app.NoArgs()
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "accepted for docker's sake: prune never asks")
-	if cmd.Flags().Lookup("filter") == nil {
+	filtered := cmd.Flags().Lookup("filter") == nil // else it has filters of its own, as caches
+	if filtered {
 		cmd.Flags().StringArrayVar(&filters, "filter", nil,
 			"only some: until=TIME (older), label=KEY[=VALUE], label!=KEY[=VALUE]")
 	}
@@ -114,7 +115,9 @@ func Prune(a *app.App, cmd *cobra.Command, options func() (engine.PruneOptions, 
 				return err
 			}
 		}
-		addOwn(o.Filter, a.Docker().PruneFilters)
+		if filtered {
+			addOwn(o.Filter, a.Docker().PruneFilters)
+		}
 		eng, err := a.Engine()
 		if err != nil {
 			return err
