@@ -100,6 +100,16 @@ func WriteBlob(ctx context.Context, s Ingester, desc ocispec.Descriptor, r io.Re
 	return err
 }
 
+// Forget drops what a write left that nobody needs. One that is gone already, or that
+// somebody opened in between, who will find the same and drop it, is no error.
+func Forget(ctx context.Context, s Ingester, id string) error {
+	err := s.Abort(context.WithoutCancel(ctx), id)
+	if errors.Is(err, errdefs.ErrNotFound) || errors.Is(err, errdefs.ErrUnavailable) {
+		return nil
+	}
+	return err
+}
+
 // WriteBytes is WriteBlob for bytes at hand. desc.Digest and desc.Size may be
 // left out: they are those of b (sha256). It returns the complete descriptor.
 func WriteBytes(ctx context.Context, s Ingester, desc ocispec.Descriptor, b []byte) (ocispec.Descriptor, error) {

@@ -293,8 +293,8 @@ func (r *Repository) FetchBlob(
 	if resumed && errors.Is(err, errdefs.ErrCorrupt) {
 		// What the earlier fetch left was wrong. Commit may have forgotten it
 		// already.
-		if aerr := store.Abort(ctx, fetchID(desc.Digest)); aerr != nil && !errors.Is(aerr, errdefs.ErrNotFound) {
-			return errors.Join(err, aerr)
+		if ferr := content.Forget(ctx, store, fetchID(desc.Digest)); ferr != nil {
+			return errors.Join(err, ferr)
 		}
 		return r.FetchBlob(ctx, store, desc, tell)
 	}
@@ -342,11 +342,7 @@ func (r *Repository) beginFetch(
 			if !there && err == nil {
 				return w, nil
 			}
-			err = errors.Join(err, w.Close())
-			if aerr := store.Abort(ctx, fetchID(desc.Digest)); !errors.Is(aerr, errdefs.ErrNotFound) {
-				err = errors.Join(err, aerr)
-			}
-			return nil, err
+			return nil, errors.Join(err, w.Close(), content.Forget(ctx, store, fetchID(desc.Digest)))
 		}
 		if !errors.Is(err, errdefs.ErrUnavailable) {
 			return nil, err

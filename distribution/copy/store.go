@@ -68,7 +68,7 @@ func (s Store) PushBlob(ctx context.Context, b Blob) error {
 		if err == nil {
 			// Whoever held the write before may have finished it since.
 			if there, err = s.has(ctx, b); there || err != nil {
-				return errors.Join(err, w.Close(), s.forget(ctx, b.Digest))
+				return errors.Join(err, w.Close(), content.Forget(ctx, s.Content, writeID(b.Digest)))
 			}
 			return s.write(ctx, w, b)
 		}
@@ -110,22 +110,13 @@ func (s Store) write(ctx context.Context, w content.Writer, b Blob) error {
 	err = errors.Join(err, w.Close())
 	if errors.Is(err, errdefs.ErrCorrupt) {
 		// Nothing of it is worth being gone on with; Commit may have forgotten it already.
-		if ferr := s.forget(ctx, b.Digest); ferr != nil || !resumed {
+		if ferr := content.Forget(ctx, s.Content, writeID(b.Digest)); ferr != nil || !resumed {
 			return errors.Join(err, ferr)
 		}
 		return s.PushBlob(ctx, b)
 	}
 	if err == nil {
 		b.Progress.Tell(progress.Event{Kind: progress.Pushed, Desc: b.Descriptor, Offset: b.Size})
-	}
-	return err
-}
-
-// forget drops what was written of a blob, if anything is left of it.
-func (s Store) forget(ctx context.Context, dgst digest.Digest) error {
-	err := s.Content.Abort(context.WithoutCancel(ctx), writeID(dgst))
-	if errors.Is(err, errdefs.ErrNotFound) {
-		return nil
 	}
 	return err
 }

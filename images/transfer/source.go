@@ -129,7 +129,7 @@ func (s *Source) download(ctx context.Context, desc ocispec.Descriptor) (io.Read
 		if err == nil {
 			// Whoever held it before may have finished it.
 			if r, err := s.stored(ctx, desc); err == nil {
-				return r, errors.Join(w.Close(), ignoreNotFound(s.Content.Abort(ctx, id)))
+				return r, errors.Join(w.Close(), content.Forget(ctx, s.Content, id))
 			}
 			readable, ok := w.(content.ReadableWriter)
 			if !ok {
@@ -148,13 +148,6 @@ func (s *Source) download(ctx context.Context, desc ocispec.Descriptor) (io.Read
 			return r, err
 		}
 	}
-}
-
-func ignoreNotFound(err error) error {
-	if errors.Is(err, errdefs.ErrNotFound) {
-		return nil
-	}
-	return err
 }
 
 func pause(ctx context.Context, d time.Duration) error {

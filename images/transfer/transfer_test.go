@@ -182,6 +182,43 @@ func TestTogether(t *testing.T) {
 	}
 }
 
+// crowded is a store where the next one opens a write as soon as it is closed.
+type crowded struct{ content.Store }
+
+type crowdedWriter struct {
+	content.Writer
+	next func() error
+}
+
+func (w crowdedWriter) Close() error { return errors.Join(w.Writer.Close(), w.next()) }
+
+func (c crowded) Begin(ctx context.Context, id string) (content.Writer, error) {
+	w, err := c.Store.Begin(ctx, id)
+	return crowdedWriter{w, func() error {
+		_, err := c.Store.Begin(ctx, id)
+		return err
+	}}, err
+}
+
+// TestFinishedByAnother finds a layer finished, and its write opened again by a third.
+func TestFinishedByAnother(t *testing.T) {
+	t.Parallel()
+	body := contenttest.Bytes(1, 1<<20)
+	repo, desc, gets := serving(t, body, 0)
+	s := &Source{Content: crowded{memstore.New(nil)}, Repo: repo}
+	if _, err := content.WriteBytes(t.Context(), s.Content.(crowded).Store, desc, body); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.download(t.Context(), desc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(r)
+	if err := errors.Join(err, r.Close()); err != nil || !bytes.Equal(got, body) || gets.Load() != 0 {
+		t.Errorf("read %d bytes, %v, in %d requests", len(got), err, gets.Load())
+	}
+}
+
 func TestNowhere(t *testing.T) {
 	t.Parallel()
 	s := &Source{Content: memstore.New(nil)}
