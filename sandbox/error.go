@@ -72,7 +72,7 @@ func (e *StepError) execText() string {
 // one that cannot be executed or not where it should, 125 for a failure before it.
 func (e *StepError) ExitCode() int {
 	switch {
-	case strings.HasPrefix(e.Why, plan.WorkingDir) && e.Errno != unix.ENOTDIR: // a file there is found before
+	case strings.HasPrefix(e.Why, plan.WorkingDir):
 		return 126
 	case !e.Exec:
 		return 125

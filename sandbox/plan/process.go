@@ -94,12 +94,22 @@ func umask(u specs.User) uint64 {
 // is not there or not to be entered because of what the user asked for.
 const WorkingDir = "working directory "
 
-// workingDir creates the directory where it is missing.
+// workingDir creates the directory where it is missing. That something else is there
+// is found here, before the program, as docker does.
 func (b *builder) workingDir(spec *specs.Spec) error {
-	if clean(spec.Process.Cwd) != "." {
-		b.why = "create working directory"
-		b.close(b.target(spec.Process.Cwd, directory, nil))
+	cwd := clean(spec.Process.Cwd)
+	if cwd == "." {
+		return nil
 	}
+	b.why = "create " + WorkingDir + spec.Process.Cwd
+	dir, s := b.lookup(cwd, unix.O_DIRECTORY)
+	s.Accept = []unix.Errno{unix.ENOENT}
+	found := b.here() - 1
+	b.closeUnlessRoot(b.mkdirs(cwd))
+	_, s = b.lookup(cwd, unix.O_DIRECTORY)
+	s.Result = dir
+	b.okSkipsToHere(found)
+	b.close(dir)
 	return nil
 }
 
