@@ -319,6 +319,6 @@ deps-disks:
 deps-soak:
 	$(call deps,ceph-mon ceph-osd ceph-common radosgw runc)
 deps-bench: deps-demo
-	$(call deps,podman buildah runc crun docker.io docker-registry containernetworking-plugins iproute2)
+	$(call deps,podman buildah runc crun docker.io docker-registry netavark aardvark-dns iproute2)
 deps-vm:
 	$(call deps,$(if $(filter arm64,$(ARCH)),qemu-system-arm,qemu-system-x86) busybox-static cpio kmod nftables slirp4netns procps runc mmdebstrap e2fsprogs)

@@ -15,13 +15,20 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 	"syscall"
 	"time"
 
 	"cove/bench/bare"
 	"cove/bench/figures"
+	"cove/bench/lab"
 	"cove/bench/machine"
+	"cove/bench/names"
+	"cove/bench/peers"
 	"cove/bench/roles"
+	"cove/bench/rows/building"
+	"cove/bench/rows/running"
+	"cove/bench/rows/serving"
 )
 
 // options are the flags.
@@ -64,44 +71,48 @@ func play(ctx context.Context, opt options) (status int, err error) {
 	switch os.Getenv(roles.Variable) {
 	case roles.Init:
 		return roles.Reap()
-	case roles.Testbed:
+	case roles.Lab:
 		return 0, bench(ctx, opt, os.Stdout)
 	case roles.Bare:
 		return 1, bare.Serve(flag.Arg(0), flag.Arg(1))
+	case roles.Names:
+		took, err := names.Ask(flag.Arg(0), flag.Arg(1), running.Load)
+		fmt.Println(took.Nanoseconds())
+		return 0, err
 	}
 	if os.Geteuid() != 0 {
 		return 1, errors.New("needs root: it runs containers of four engines")
 	}
-	return 0, enter(ctx)
+	return 0, lab.Enter(ctx)
 }
 
 // bench measures the rows and writes the report: what was measured before an
 // error is still worth one.
 func bench(ctx context.Context, opt options, progress io.Writer) error {
-	tb, err := newTestbed(ctx, opt.disk)
+	l, err := lab.New(ctx, opt.disk, peers.Variables, peers.Prepare)
 	if err != nil {
 		return err
 	}
-	rep := figures.Report{Begun: time.Now(), Machine: describeMachine(tb)}
+	rep := figures.Report{Begun: time.Now(), Machine: describeMachine(l)}
 	var failed []error
-	for _, r := range table() {
-		if !opt.match.MatchString(r.name) {
+	for _, r := range slices.Concat(running.Rows(), serving.Rows(), building.Rows()) {
+		if !opt.match.MatchString(r.Name) {
 			continue
 		}
 		if time.Since(rep.Begun) > opt.limit || ctx.Err() != nil {
-			failed = append(failed, fmt.Errorf("%s: no time was left", r.name))
-			rep.Missing = append(rep.Missing, r.name)
+			failed = append(failed, fmt.Errorf("%s: no time was left", r.Name))
+			rep.Missing = append(rep.Missing, r.Name)
 			continue
 		}
-		res := tb.measure(ctx, r, opt.rounds)
+		res := l.Measure(ctx, r, opt.rounds)
 		fmt.Fprint(progress, res.Lines())
 		rep.Results = append(rep.Results, res)
 		if err := res.Series[0].Err; err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", r.name, err))
+			failed = append(failed, fmt.Errorf("%s: %w", r.Name, err))
 		}
 	}
 	if opt.out != "" {
 		failed = append(failed, os.WriteFile(opt.out, rep.Text(time.Now(), machine.Load()), 0o644))
 	}
-	return errors.Join(append(failed, tb.close())...)
+	return errors.Join(append(failed, l.Close())...)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +31,53 @@ func Memory(name string) int64 {
 	}
 	return n << 10
 }
+
+// Resident is what a process has in memory, in MB.
+func Resident(pid int) (float64, error) {
+	var kB float64
+	if _, err := fmt.Sscanf(Field(fmt.Sprintf("/proc/%d/status", pid), "VmRSS"), "%f kB", &kB); err != nil {
+		return 0, fmt.Errorf("memory of process %d: %w", pid, err)
+	}
+	return kB / 1024, nil
+}
+
+// Parent is that of a process.
+func Parent(pid int) (int, error) {
+	return strconv.Atoi(Field(fmt.Sprintf("/proc/%d/status", pid), "PPid"))
+}
+
+// Worked is how long all processes that this one sees have used processors, with those of
+// their children that have ended.
+func Worked() (time.Duration, error) {
+	found, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return 0, err
+	}
+	var ticks int64
+	for _, name := range found {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue // it has ended; its parent has its time now
+		}
+		// The name of the program, in brackets, may hold anything.
+		_, rest, _ := strings.Cut(string(text), ") ")
+		fields := strings.Fields(rest)
+		if len(fields) < 15 {
+			return 0, fmt.Errorf("%s: %q", name, text)
+		}
+		for _, f := range fields[11:15] { // utime, stime, cutime, cstime
+			n, err := strconv.ParseInt(f, 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("%s: %w", name, err)
+			}
+			ticks += n
+		}
+	}
+	return time.Duration(ticks) * (time.Second / userHz), nil
+}
+
+// userHz is how many ticks of /proc/PID/stat a second has, on every Linux that Go runs on.
+const userHz = 100
 
 // Processor is its model.
 func Processor() string { return Field("/proc/cpuinfo", "model name") }

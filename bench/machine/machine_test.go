@@ -1,8 +1,10 @@
 package machine
 
 import (
+	"os"
 	"os/exec"
 	"testing"
+	"time"
 )
 
 // TestPeak: what this process has in memory is not counted as what its child had.
@@ -24,5 +26,23 @@ func TestPeak(t *testing.T) {
 func TestLoadAndMemory(t *testing.T) {
 	if Load() == "unknown" || Memory("MemTotal") < 1<<20 || Processor() == "" {
 		t.Errorf("load %s, memory %d, processor %q", Load(), Memory("MemTotal"), Processor())
+	}
+}
+
+func TestThisProcess(t *testing.T) {
+	if mb, err := Resident(os.Getpid()); err != nil || mb < 1 || mb > 1000 {
+		t.Errorf("%v MB in memory, error %v", mb, err)
+	}
+	if pid, err := Parent(os.Getpid()); err != nil || pid != os.Getppid() {
+		t.Errorf("parent %d, error %v, want %d", pid, err, os.Getppid())
+	}
+	before, err := Worked()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for until := time.Now().Add(100 * time.Millisecond); time.Now().Before(until); {
+	}
+	if after, err := Worked(); err != nil || after <= before {
+		t.Errorf("worked %v, then %v, error %v", before, after, err)
 	}
 }

@@ -1,5 +1,5 @@
 // Package roles runs a program again in namespaces of its own: outside, as their init, and as
-// the testbed.
+// the lab.
 package roles
 
 import (
@@ -14,13 +14,15 @@ import (
 	"time"
 )
 
-// The processes of this program: one outside, the init of the namespaces, the testbed,
-// and a server that is measured. Variable tells them apart.
+// The processes of this program: one outside, the init of the namespaces, the lab,
+// a server that is measured, and one that asks from within a container's network.
+// Variable tells them apart.
 const (
 	Variable = "COVE_BENCH_ROLE"
 	Init     = "init"
-	Testbed  = "testbed"
-	Bare     = "bare" // a server of package bare
+	Lab      = "lab"
+	Bare     = "bare"  // a server of package bare
+	Names    = "names" // asks by package names
 )
 
 // Enter runs this program as the init of new namespaces, and returns when all of it has
@@ -35,8 +37,8 @@ func Enter(ctx context.Context) error {
 	return cmd.Run()
 }
 
-// Reap is the init: it starts the testbed and collects orphans, of which engines
-// that leave their caller make many, until the testbed has ended. Then the kernel
+// Reap is the init: it starts the lab and collects orphans, of which engines
+// that leave their caller make many, until the lab has ended. Then the kernel
 // ends whatever is left.
 func Reap() (status int, err error) {
 	if out, err := exec.Command("sh", "-ec",
@@ -45,7 +47,7 @@ func Reap() (status int, err error) {
 	}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, os.Interrupt)
-	child := again(context.Background(), Testbed)
+	child := again(context.Background(), Lab)
 	if err := child.Start(); err != nil {
 		return 1, err
 	}
@@ -63,7 +65,7 @@ func Reap() (status int, err error) {
 			return 1, err
 		case pid == child.Process.Pid:
 			if !st.Exited() {
-				return 1, errors.New("the testbed was killed")
+				return 1, errors.New("the lab was killed")
 			}
 			return st.ExitStatus(), nil
 		}

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"cove/bench/roles"
 )
 
-// Where a testbed keeps things: what outlives it, what must be on a real disk, and
+// Where a lab keeps things: what outlives it, what must be on a real disk, and
 // the rest, at a path that is short enough for the sockets below it. What is
 // mounted there nobody outside sees.
 const (
@@ -20,10 +20,10 @@ const (
 	workDir  = "/mnt"
 )
 
-// enter fetches what is missing and runs this program again in namespaces of
+// Enter fetches what is missing and runs this program again in namespaces of
 // its own. When that has ended nothing of it runs or is mounted any more, so
 // removing its directory reaches nothing else.
-func enter(ctx context.Context) error {
+func Enter(ctx context.Context) error {
 	cache, err := filepath.Abs(cacheDir)
 	if err != nil {
 		return err

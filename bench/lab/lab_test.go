@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -8,21 +8,21 @@ import (
 	"time"
 )
 
-func take(v float64) func(context.Context, *testbed) (float64, error) {
-	return func(context.Context, *testbed) (float64, error) { return v, nil }
+func take(v float64) func(context.Context, *Lab) (float64, error) {
+	return func(context.Context, *Lab) (float64, error) { return v, nil }
 }
 
-func emptyTestbed() *testbed {
-	return &testbed{vars: map[string]string{}, prepared: map[string]error{}}
+func empty() *Lab {
+	return &Lab{Vars: map[string]string{}, prepared: map[string]error{}}
 }
 
 func TestPeerThatFailsIsOutAndOthersGoOn(t *testing.T) {
 	runs := 0
-	res := emptyTestbed().measure(t.Context(), row{
-		name: "work", target: within(0.5, ""), rounds: 3, in: []contender{
-			{name: cove, value: take(1)},
-			{name: docker, value: func(context.Context, *testbed) (float64, error) { runs++; return 0, errors.New("no such thing") }},
-			{name: podman, value: take(4)},
+	res := empty().Measure(t.Context(), Row{
+		Name: "work", Target: Within(0.5, ""), Rounds: 3, In: []Contender{
+			{Name: "cove", Value: take(1)},
+			{Name: "docker", Value: func(context.Context, *Lab) (float64, error) { runs++; return 0, errors.New("no such thing") }},
+			{Name: "podman", Value: take(4)},
 		},
 	}, 0)
 	if runs != 1 {
@@ -40,10 +40,10 @@ func TestPeerThatFailsIsOutAndOthersGoOn(t *testing.T) {
 }
 
 func TestNeedIsDoneOnce(t *testing.T) {
-	tb, times := emptyTestbed(), 0
-	n := need{"a thing", func(context.Context, *testbed) error { times++; return errors.New("broken") }}
+	l, times := empty(), 0
+	n := Need{"a thing", func(context.Context, *Lab) error { times++; return errors.New("broken") }}
 	for range 2 {
-		if err := tb.prepare(t.Context(), n); err == nil || err.Error() != "a thing: broken" {
+		if err := l.Prepare(t.Context(), n); err == nil || err.Error() != "a thing: broken" {
 			t.Errorf("error %v", err)
 		}
 	}
@@ -54,8 +54,8 @@ func TestNeedIsDoneOnce(t *testing.T) {
 
 func TestRunThatTakesTooLongDies(t *testing.T) {
 	begun := time.Now()
-	r := row{rounds: 1, limit: 50 * time.Millisecond, cold: true, in: []contender{{name: cove, run: shell("sleep 60 & wait")}}}
-	res := emptyTestbed().measure(t.Context(), r, 0)
+	r := Row{Rounds: 1, Limit: 50 * time.Millisecond, Cold: true, In: []Contender{{Name: "cove", Run: Shell("sleep 60 & wait")}}}
+	res := empty().Measure(t.Context(), r, 0)
 	if err := res.Series[0].Err; err == nil || !strings.Contains(err.Error(), "it took too long") {
 		t.Errorf("error %v", err)
 	}
@@ -68,11 +68,11 @@ func TestRunThatTakesTooLongDies(t *testing.T) {
 // nobody between them.
 func TestStreak(t *testing.T) {
 	var order string
-	does := func(who string) step {
-		return func(context.Context, *testbed) error { order += who; return nil }
+	does := func(who string) Step {
+		return func(context.Context, *Lab) error { order += who; return nil }
 	}
-	r := row{rounds: 2, streak: 3, cold: true, in: []contender{{name: cove, run: does("a")}, {name: docker, run: does("b")}}}
-	res := emptyTestbed().measure(t.Context(), r, 0)
+	r := Row{Rounds: 2, Streak: 3, Cold: true, In: []Contender{{Name: "cove", Run: does("a")}, {Name: "docker", Run: does("b")}}}
+	res := empty().Measure(t.Context(), r, 0)
 	if order != "aaaabbbbbbbbaaaa" {
 		t.Errorf("order %s", order)
 	}
