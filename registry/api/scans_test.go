@@ -56,6 +56,14 @@ func (c *client) scans() {
 		len(reports.Items[0].Vulnerabilities) != 1 {
 		t.Fatalf("%+v", reports)
 	}
+	for id, params := range map[string]map[string]string{"exportVulnerabilities": nil, "exportVulnerabilitiesOfProject": project} {
+		got := c.send(call{id: id, params: params, query: url.Values{"repositories": {"safe/*"}, "severity": {"high"}}}, 200)
+		if kind := got.header.Get("Content-Type"); kind != "text/csv; charset=utf-8" ||
+			!strings.Contains(string(got.body), ",v1,CVE-2024-1,Critical,9.8,left-pad,1.2.0,npm,1.3.0,") {
+			t.Errorf("%s: %s %s", id, kind, got.body)
+		}
+		c.send(call{id: id, params: params, query: url.Values{"severity": {"bad"}}}, 400)
+	}
 	if v := reports.Items[0].Vulnerabilities[0]; v.ID != "CVE-2024-1" || v.Severity != "Critical" ||
 		v.FixVersion != "1.3.0" || v.Score != 9.8 || v.Title != "a flaw in left-pad" {
 		t.Errorf("%+v", v)

@@ -2,12 +2,14 @@ package quota
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
 
 	"cove/errdefs"
 	"cove/registry/auth"
+	"cove/registry/auth/rights"
 	"cove/registry/metadata/usage"
 )
 
@@ -67,7 +69,11 @@ func Cut(ref string) (repo, tag string, dgst digest.Digest) {
 	return ref, "", ""
 }
 
-// Repositories lists those of a project that hold most, at most n.
+// mostLooked bounds the repositories that are looked through for those that somebody sees
+// whose role is one in some of them.
+const mostLooked = 1000
+
+// Repositories lists those of a project that hold most and that the caller sees, at most n.
 func (q *Quotas) Repositories(ctx context.Context, by auth.Caller, project string, n int) ([]usage.Largest, error) {
 	if err := q.judge.Permit(ctx, q.db, by, Look, project); err != nil {
 		return nil, err
@@ -76,5 +82,22 @@ func (q *Quotas) Repositories(ctx context.Context, by auth.Caller, project strin
 	if err != nil {
 		return nil, err
 	}
-	return usage.LargestRepositories(ctx, q.db.Querier(), p.ID, n)
+	if q.judge.Permit(ctx, q.db, by, Look, project+"/"+rights.Everywhere) == nil {
+		return usage.LargestRepositories(ctx, q.db.Querier(), p.ID, n)
+	}
+	all, err := usage.LargestRepositories(ctx, q.db.Querier(), p.ID, mostLooked)
+	if err != nil {
+		return nil, err
+	}
+	var seen []usage.Largest
+	for _, one := range all {
+		err := q.judge.Permit(ctx, q.db, by, Look, one.Repository)
+		switch {
+		case err != nil && !errors.Is(err, errdefs.ErrDenied):
+			return nil, err
+		case err == nil && len(seen) < n:
+			seen = append(seen, one)
+		}
+	}
+	return seen, nil
 }

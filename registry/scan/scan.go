@@ -290,7 +290,44 @@ func (s *Scans) Worst(ctx context.Context, by auth.Caller, q results.Query) ([]r
 	if err := s.cfg.Judge.Permit(ctx, s.cfg.DB, by, right, q.Project); err != nil {
 		return nil, false, err
 	}
-	return s.book.Worst(ctx, q)
+	if q.Project == "" {
+		return s.book.Worst(ctx, q)
+	}
+	return s.worstOf(ctx, by, q)
+}
+
+// worstOf leaves out the repositories of a project that the caller does not see: his role
+// may be one in some of them.
+func (s *Scans) worstOf(
+	ctx context.Context, by auth.Caller, q results.Query,
+) (page []results.Entry, more bool, err error) {
+	sees := map[string]bool{}
+	for n := q.N; ; {
+		some, others, err := s.book.Worst(ctx, q)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, e := range some {
+			may, known := sees[e.Repository]
+			if !known {
+				if may, err = s.may(ctx, by, Read, e.Repository); err != nil {
+					return nil, false, err
+				}
+				sees[e.Repository] = may
+			}
+			if !may {
+				continue
+			}
+			if len(page) == n {
+				return page, true, nil
+			}
+			page = append(page, e)
+		}
+		if !others {
+			return page, false, nil
+		}
+		q.After = some[len(some)-1].Cursor()
+	}
 }
 
 // About tells what the databases say of a vulnerability, and which artifacts have

@@ -4,8 +4,10 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"encoding/csv"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -53,6 +55,7 @@ func TestScans(t *testing.T) {
 			for name, test := range map[string]func(bench){
 				"images are scanned and held": testImages, "overview": testOverview,
 				"pushed images are scanned where it helps": testPushed, "who may not is refused": testRefusals,
+				"exports": testExport,
 			} {
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
@@ -410,5 +413,64 @@ func testRefusals(b bench) {
 		errdefs.ErrNotFound,
 	) {
 		b.Errorf("an image that is not there: %v", err)
+	}
+}
+
+// testExport exports more images than one page has, some of them by tag, and what a
+// program for sheets would calculate.
+func testExport(b bench) {
+	by := auth.Operator()
+	flawed := b.layer(map[string]string{"etc/os-release": bookworm, "var/lib/dpkg/status": openssl})
+	for i := range 103 {
+		b.push("team/app", fmt.Sprintf("v%d", i), flawed)
+	}
+	b.push("team/clean", "v1", b.layer(map[string]string{"a": "b"}))
+	b.push("other/sheet", "v1", b.layer(map[string]string{
+		"app/node_modules/x/package.json": `{"name":"=cmd()","version":"1.0.0"}`,
+	}))
+	b.run()
+	b.load("debian", tracker)
+	b.load("osv", `{"id":"CVE-2024-2","summary":"+1","affected":[{"package":{"ecosystem":"npm","name":"=cmd()"},`+
+		`"versions":["1.0.0"]}],"database_specific":{"severity":"LOW"}}`)
+	b.until(scan.JobMatch)
+	b.until(scan.JobMissing)
+	for _, tc := range []struct {
+		want  scan.Wanted
+		lines int
+	}{
+		{scan.Wanted{}, 104},
+		{scan.Wanted{Project: "team"}, 103},
+		{scan.Wanted{Project: "other"}, 1},
+		{scan.Wanted{Tags: "v1?"}, 10},
+		{scan.Wanted{Repositories: "team/**"}, 103},
+		{scan.Wanted{Repositories: "app"}, 0},
+		{scan.Wanted{Least: advisory.Medium}, 103},
+		{scan.Wanted{Vulnerability: "CVE-2024-2"}, 1},
+	} {
+		var out bytes.Buffer
+		write, err := b.Export(b.Context(), by, tc.want)
+		if err == nil {
+			err = write(b.Context(), &out)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		rows, err := csv.NewReader(&out).ReadAll()
+		if err != nil || len(rows) != tc.lines+1 {
+			b.Errorf("%+v: %d lines, want %d and what they are; %v", tc.want, len(rows), tc.lines, err)
+			continue
+		}
+		if row := rows[len(rows)-1]; tc.want.Project == "other" && (row[6] != "'=cmd()" || row[11] != "'+1" || row[3] != "CVE-2024-2") {
+			b.Errorf("a formula: %q", row)
+		}
+	}
+	if _, err := b.Export(b.Context(), by, scan.Wanted{Tags: "["}); !errors.Is(err, errdefs.ErrInvalid) {
+		b.Errorf("a glob that is none: %v", err)
+	}
+	if _, err := b.Export(b.Context(), by, scan.Wanted{Project: "absent"}); !errors.Is(err, errdefs.ErrNotFound) {
+		b.Errorf("a project that is not there: %v", err)
+	}
+	if _, err := b.Export(b.Context(), auth.Caller{Name: "eve", UserID: 7}, scan.Wanted{Project: "team"}); !errors.Is(err, errdefs.ErrDenied) {
+		b.Errorf("a stranger: %v", err)
 	}
 }

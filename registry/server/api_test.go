@@ -89,6 +89,8 @@ func policyOfAPI() []Route {
 		{"POST", "/api/v1/security/scan", "system:manage-scans", "security", nil},
 		{"GET", "/api/v1/security/artifacts", "system:read-scans", "security", nil},
 		{"GET", "/api/v1/projects/{project}/vulnerable", "scan:read", "project", nil},
+		{"GET", "/api/v1/security/vulnerabilities.csv", "system:read-scans", "security", nil},
+		{"GET", "/api/v1/projects/{project}/vulnerabilities.csv", "export-cve:read", "project", nil},
 		{"GET", "/api/v1/security/vulnerabilities/{vulnerability}", "system:read-scans", "security", nil},
 		{"GET", "/api/v1/security/databases", "system:read-scans", "security", nil},
 		{"PUT", "/api/v1/security/databases/{database}", "system:manage-scans", "security", nil},

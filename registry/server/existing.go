@@ -11,6 +11,7 @@ import (
 	"cove/registry/accounts"
 	"cove/registry/api"
 	"cove/registry/api/client"
+	"cove/registry/api/inprocess"
 	"cove/registry/audit"
 	"cove/registry/auth"
 	"cove/registry/auth/passhash"
@@ -62,7 +63,7 @@ func newServices(cfg config.Config, root *os.Root, db *metadata.DB, hasher *pass
 		}),
 		Garbage: garbage.New(db),
 	}
-	s.API = api.As(auth.Operator(), api.Config{
+	s.API = inprocess.As(auth.Operator(), api.Config{
 		DB: db, Judge: judge, Accounts: s.Accounts, Projects: s.Projects,
 		Robots: s.Robots, Trust: s.Trust, Audit: s.Audit, Policies: s.Policies, Proxies: s.Proxies,
 	})

@@ -157,6 +157,8 @@ func policyOfPages() []Route {
 		{"POST", "/security/scanners", "system:manage-scans", "security", nil},
 		{"POST", "/security/scanners/test", "system:manage-scans", "security", nil},
 		{"POST", "/security/scanners/remove", "system:manage-scans", "security", nil},
+		{"GET", "/security/vulnerabilities.csv", "system:read-scans", "security", nil},
+		{"GET", "/projects/{project}/vulnerabilities.csv", "export-cve:read", "project", nil},
 		{"GET", "/security/vulnerabilities/{vulnerability}", "system:read-scans", "security", nil},
 		{"GET", "/scans/{artifact...}", "scan:read", "manifest", nil},
 		{"GET", "/live/scans/{artifact...}", "scan:read", "manifest", nil},

@@ -91,7 +91,7 @@ func had() map[string]map[auth.Right][]string {
 			auth.SetMembers: members[4:], auth.SetVisibility: members[4:], auth.RemoveProject: members[4:],
 			auth.CreateRobots: members[4:], auth.ChangeRobots: members[4:], auth.RemoveRobots: members[4:], auth.ReadLog: members[4:],
 			"tag:list": look, "repository:delete": members[3:], "repository:update": members[2:], "configuration:read": members, "configuration:update": members[4:],
-			"scan:read": members, "scan:create": members[3:], "sbom:read": members, "sbom:create": members[3:], "quota:read": members,
+			"export-cve:read": members[2:], "scan:read": members, "scan:create": members[3:], "sbom:read": members, "sbom:create": members[3:], "quota:read": members,
 			"immutable-tag:list": members[3:], "immutable-tag:create": members[3:], "immutable-tag:delete": members[3:],
 			"immutable-tag:update": members[3:],
 			"label:list":           members[1:], "label:create": members[3:], "label:update": members[3:], "label:delete": members[3:],

@@ -39,6 +39,15 @@ func BenchmarkPages(b *testing.B) {
 		dsn := metadatatest.Postgres(b).New(b)
 		measure(b, webtest.Start(b, config.Config{Database: dsn}), dsn)
 	})
+	// With the plans that a connection has after it has asked often: one for all values.
+	b.Run("postgres-generic-plans", func(b *testing.B) {
+		dsn := metadatatest.Postgres(b).New(b)
+		generic := dsn + "&plan_cache_mode=force_generic_plan"
+		if !strings.Contains(dsn, "?") {
+			generic = dsn + "?plan_cache_mode=force_generic_plan"
+		}
+		measure(b, webtest.Start(b, config.Config{Database: generic}), dsn)
+	})
 }
 
 func measure(b *testing.B, s *webtest.Site, dsn string) {

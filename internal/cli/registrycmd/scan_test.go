@@ -139,6 +139,25 @@ func TestScanCommands(t *testing.T) {
 	step("team/app@"+dgst, 0, "list", "--project", "team")
 	step("team/app@"+dgst, 0, "cve", "CVE-2024-1")
 	step("no database knows", 1, "cve", "CVE-1999-1")
+	const columns = "repository,digest,tags,vulnerability,severity,score,package,version,type,fixed,status,title,scanner,scanned\n"
+	line := "team/app," + dgst + ",v1,CVE-2024-1,High,,left-pad,1.2.0,npm,1.3.0,"
+	step(columns+line, 0, "export")
+	step(columns+line, 0, "export", "--project", "team", "--repositories", "team/*", "--tags", "v*", "--severity", "high",
+		"--cve", "CVE-2024-1")
+	for _, not := range [][]string{
+		{"--tags", "w*"}, {"--repositories", "team"}, {"--severity", "critical"}, {"--cve", "CVE-2024-2"},
+	} {
+		if out := step(columns, 0, append([]string{"export", "--project", "team"}, not...)...); out != columns {
+			t.Errorf("export %s: %s", not, out)
+		}
+	}
+	step("does not exist", 1, "export", "--project", "absent")
+	step("is no glob", 1, "export", "--tags", "[")
+	step(`severity "bad"`, 125, "export", "--severity", "bad")
+	if code, _, body := p.do("GET", "/api/v1/projects/team/vulnerabilities.csv?tags=v1", nil); code != 200 ||
+		!strings.HasPrefix(string(body), columns+line) {
+		t.Errorf("the export by HTTP: %d %s", code, body)
+	}
 	step("High         1        1", 0, "summary")
 	step(`"waiting":0`, 0, "summary", "--format", "{{json .}}")
 

@@ -28,7 +28,9 @@ type Call struct {
 	Query  url.Values
 	// Body is what is sent as JSON, or, when it is an io.Reader, as it is; nil is nothing.
 	Body any
-	Into any // what the answer is decoded into; nil drops it
+	// Into is what the answer is decoded into, or, when it is an io.Writer, written to as it
+	// comes; nil drops it.
+	Into any
 }
 
 // Path joins the parts of a path. Each is a name as people know it, which may have any
@@ -80,4 +82,10 @@ func Query(pairs ...string) url.Values {
 func (c Call) raw() (io.Reader, bool) {
 	r, ok := c.Body.(io.Reader)
 	return r, ok
+}
+
+// Copies says where the answer goes as it is.
+func (c Call) Copies() (io.Writer, bool) {
+	w, ok := c.Into.(io.Writer)
+	return w, ok
 }

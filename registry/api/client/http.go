@@ -41,7 +41,12 @@ func (r Remote) Do(ctx context.Context, call Call) error {
 	if err != nil {
 		return err
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	var body []byte
+	if to, ok := call.Copies(); ok && resp.StatusCode < http.StatusMultipleChoices {
+		_, err = io.Copy(to, resp.Body)
+	} else {
+		body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	}
 	if err = errors.Join(err, resp.Body.Close()); err != nil {
 		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: the answer broke off: %w", r.server.Host(), err)
 	}

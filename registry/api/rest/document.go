@@ -75,7 +75,9 @@ func (op Operation) describe(params []object, schemas object) object {
 		})
 	}
 	answer := object{"description": http.StatusText(op.Status)}
-	if op.Answer != nil {
+	if kind, ok := op.Answer.(Text); ok {
+		answer["content"] = jsonOf(string(kind), object{"type": KindText})
+	} else if op.Answer != nil {
 		answer["content"] = jsonOf("application/json", schemaOf(reflect.TypeOf(op.Answer), schemas))
 	}
 	answers := object{strconv.Itoa(op.Status): answer, "default": object{

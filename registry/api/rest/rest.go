@@ -97,6 +97,10 @@ func (e *Edge) Handle(op Operation) http.HandlerFunc {
 			e.fail(w, r, err)
 			return
 		}
+		if f, ok := answer.(File); ok {
+			e.write(asked, op, f)
+			return
+		}
 		asked.answer(op, answer)
 	}
 }
@@ -183,6 +187,33 @@ func (asked *Ask) Read(into any) error {
 		return Invalid("body: there is more after the JSON object")
 	}
 	return nil
+}
+
+// File is an answer that is no JSON, of which any amount is written as it is made.
+type File struct {
+	Type string // the media type
+	// Write writes it. When it fails after some of it was written, the connection is cut, so
+	// that nobody takes a part for the whole.
+	Write func(io.Writer) error
+}
+
+// Text is the Answer of operations whose answer is a File of a media type.
+type Text string
+
+func (e *Edge) write(asked *Ask, op Operation, f File) {
+	asked.W.Header().Set("Content-Type", f.Type)
+	asked.W.WriteHeader(op.Status)
+	err := f.Write(asked.W)
+	if taker, ok := asked.W.(ErrorTaker); ok {
+		taker.TakeError(err)
+		return
+	}
+	if err != nil {
+		if asked.Context().Err() == nil {
+			e.Log.ErrorContext(asked.Context(), "answer was cut", "path", asked.URL.Path, "error", err)
+		}
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // answer writes what a handler returned.

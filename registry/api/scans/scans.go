@@ -108,6 +108,18 @@ func (s *Scans) overview() []rest.Operation {
 			Status:  200, Serve: s.worst,
 		},
 		{
+			Method: get, Path: "/security/vulnerabilities.csv", Right: scan.ReadAll, Object: "security",
+			ID: "exportVulnerabilities", Summary: "The vulnerabilities of all images as CSV, a line for each in each package",
+			Query: wantedOf, Answer: rest.Text(csv),
+			Status: 200, Serve: s.export,
+		},
+		{
+			Method: get, Path: "/projects/{project}/vulnerabilities.csv", Right: scan.Export, Object: "project",
+			ID: "exportVulnerabilitiesOfProject", Summary: "The vulnerabilities of the images of a project as CSV",
+			Query: wantedOf, Answer: rest.Text(csv),
+			Status: 200, Serve: s.export,
+		},
+		{
 			Method: get, Path: "/security/vulnerabilities/{vulnerability}", Right: scan.ReadAll, Object: "security",
 			ID: "getVulnerability", Summary: "What is known of a vulnerability, and which images have it",
 			Query:  rest.PageOf(),

@@ -139,7 +139,7 @@ func TestPagesAreForEveryone(t *testing.T) {
 	looked := 0
 	look := func(t *testing.T, name, path string) {
 		t.Helper()
-		for _, width := range []int64{360, 768, 1280, 2560} {
+		for _, width := range []int64{360, 768, 1440, 2560} {
 			for _, theme := range []string{"light", "dark"} {
 				if os.Getenv("COVE_SCREENSHOTS_ALL") == "" && (width == 360) != (theme == "dark") {
 					continue // every width and either theme once are enough for a test

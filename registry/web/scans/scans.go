@@ -39,6 +39,8 @@ func (p *Pages) Rows() []page.Row {
 		page.Live("/projects/{project}/scanning", scan.Read, "project", p.project),
 		[]page.Row{
 			post("/security/scan", scan.Manage, "security", p.scanAll),
+			get("/security/vulnerabilities.csv", scan.ReadAll, "security", p.export),
+			get("/projects/{project}/vulnerabilities.csv", scan.Export, "project", p.export),
 			get("/security/vulnerabilities/{vulnerability}", scan.ReadAll, "security", p.vulnerability),
 			post("/scans/{artifact...}", scan.Create, "manifest", p.request),
 			post("/projects/{project}/scanning", gate.Change, "project", p.set),
@@ -228,6 +230,7 @@ type projectData struct {
 	From       string
 	Severities []count
 	Exceptions []exception
+	MayExport  bool
 	Choices    []string // of scanners
 	MayChange  bool
 	MayRead    bool
@@ -256,7 +259,8 @@ func (p *Pages) project(a *page.Ask) error {
 	name := shared.Project.Name
 	d := projectData{
 		Place: shared, MayChange: p.Browse.May(a.Context(), a.Caller, gate.Change, name),
-		MayRead: p.Browse.May(a.Context(), a.Caller, gate.Read, name),
+		MayRead:   p.Browse.May(a.Context(), a.Caller, gate.Read, name),
+		MayExport: p.Browse.May(a.Context(), a.Caller, scan.Export, name),
 	}
 	if d.listed, err = p.worst(a, name, "/projects/"+name+"/scanning"); err != nil {
 		return err

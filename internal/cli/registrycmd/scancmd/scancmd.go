@@ -25,7 +25,8 @@ import (
 // New is the command "scan" with those below it.
 func New() *cobra.Command {
 	return command.Group("scan", "Find vulnerabilities in images, and keep back what is too bad",
-		newRun(), newShow(), newList(), newSummary(), newCVE(), newDatabases(), newScanners(), newGate(), newAllow())
+		newRun(), newShow(), newList(), newSummary(), newCVE(), newExport(), newDatabases(), newScanners(), newGate(),
+		newAllow())
 }
 
 func newRun() *cobra.Command {

@@ -1,4 +1,6 @@
-package api
+// Package inprocess asks the registry's own API in this process, as whoever may open a
+// registry's root.
+package inprocess
 
 import (
 	"bytes"
@@ -8,6 +10,7 @@ import (
 	"net/http"
 
 	"cove/errdefs"
+	"cove/registry/api"
 	"cove/registry/api/client"
 	"cove/registry/api/rest"
 	"cove/registry/auth"
@@ -18,13 +21,13 @@ import (
 type Here struct{ mux *http.ServeMux }
 
 // As returns the API as it answers this caller. The operations on what is stored as
-// artifacts need Config.Registry; all others do without it, and without Identify, Origins
+// artifacts need api.Config.Registry; all others do without it, and without Identify, Origins
 // and Log.
-func As(caller auth.Caller, cfg Config) *Here {
+func As(caller auth.Caller, cfg api.Config) *Here {
 	cfg.Identify = func(*http.Request) (auth.Caller, error) { return caller, nil }
 	cfg.Origins = http.NewCrossOriginProtection()
 	mux := http.NewServeMux()
-	for _, r := range New(cfg).Routes() {
+	for _, r := range api.New(cfg).Routes() {
 		mux.HandleFunc(r.Method+" "+r.Path, r.Handler)
 	}
 	return &Here{mux}
@@ -42,6 +45,7 @@ func (h *Here) Do(ctx context.Context, call client.Call) error {
 		return err
 	}
 	w := &heard{header: http.Header{}, status: http.StatusOK}
+	w.to, _ = call.Copies()
 	h.mux.ServeHTTP(w, req)
 	switch {
 	case w.err != nil:
@@ -87,12 +91,20 @@ type heard struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
+	to     io.Writer // that gets the answer as it is, if there is one
 	err    error
 }
 
 var _ rest.ErrorTaker = (*heard)(nil)
 
-func (h *heard) Header() http.Header         { return h.header }
-func (h *heard) WriteHeader(status int)      { h.status = status }
-func (h *heard) Write(b []byte) (int, error) { return h.body.Write(b) }
-func (h *heard) TakeError(err error)         { h.err = err }
+func (h *heard) Header() http.Header    { return h.header }
+func (h *heard) WriteHeader(status int) { h.status = status }
+
+func (h *heard) Write(b []byte) (int, error) {
+	if h.to != nil && h.status < http.StatusMultipleChoices {
+		return h.to.Write(b)
+	}
+	return h.body.Write(b)
+}
+
+func (h *heard) TakeError(err error) { h.err = err }

@@ -1,4 +1,4 @@
-package api_test
+package inprocess_test
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 	"cove/registry/accounts"
 	"cove/registry/api"
 	door "cove/registry/api/client"
+	"cove/registry/api/inprocess"
 	"cove/registry/audit"
 	"cove/registry/auth"
 	"cove/registry/auth/passhash"
@@ -27,7 +28,7 @@ func TestHere(t *testing.T) {
 		DB: db, Judge: judge, Accounts: accounts.New(nil, db, passhash.NewHasher(1), judge),
 		Projects: projects.New(db, judge), Audit: audit.New(db, judge),
 	}
-	operator, stranger := api.As(auth.Operator(), cfg), api.As(auth.Caller{}, cfg)
+	operator, stranger := inprocess.As(auth.Operator(), cfg), inprocess.As(auth.Caller{}, cfg)
 	made := api.NewProject{Name: "team", Public: true}
 	post := door.Call{Method: http.MethodPost, Path: "/projects", Body: made, Into: &api.Project{}}
 	if err := stranger.Do(t.Context(), post); !errors.Is(err, errdefs.ErrUnauthenticated) {
