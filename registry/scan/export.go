@@ -113,7 +113,7 @@ func (s *Scans) export(ctx context.Context, w *csv.Writer, want Wanted, c result
 		line := []string{
 			c.Repository, c.Digest.String(), strings.Join(c.Tags, " "),
 			f.Vulnerability, f.Severity.String(), score,
-			f.Package, f.Version, f.Type, f.Fixed, string(f.Status), f.Title,
+			f.Package, f.Version, f.Type, f.Fixed, f.Status, f.Title,
 			c.Scanner, c.At.UTC().Format(time.RFC3339),
 		}
 		for i, text := range line {
