@@ -212,7 +212,7 @@ func (e *Edge) write(asked *Ask, op Operation, f File) {
 		if asked.Context().Err() == nil {
 			e.Log.ErrorContext(asked.Context(), "answer was cut", "path", asked.URL.Path, "error", err)
 		}
-		panic(http.ErrAbortHandler)
+		panic(http.ErrAbortHandler) //nolint:forbidigo // net/http cuts HTTP/1 and HTTP/2 answers by it
 	}
 }
 

@@ -28,7 +28,7 @@ func (p *Pages) export(a *page.Ask) error {
 			p.Log.ErrorContext(a.Context(), "download was cut", "path", a.URL.Path, "error", err)
 		}
 		// Nothing says how long it is: only by a connection that is cut a browser sees that it is not whole.
-		panic(http.ErrAbortHandler)
+		panic(http.ErrAbortHandler) //nolint:forbidigo // net/http cuts HTTP/1 and HTTP/2 answers by it
 	}
 	return nil
 }
