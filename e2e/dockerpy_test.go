@@ -25,7 +25,7 @@ func TestDockerPy(t *testing.T) {
 	if err := os.WriteFile(root, body, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for version, subnet := range map[string]string{"1.41": "10.213.41.", "auto": "10.213.51."} {
+	for version, subnet := range map[string]string{"1.41": "10.74.41.", "auto": "10.74.51."} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			s := serveAPI(t)

@@ -108,12 +108,12 @@ var flagSteps = []step{
 	{args: "network create --ingress x", code: 1, out: `not supported|swarm`},
 	{args: "network ls -q --no-trunc -f name=wide", out: `^[0-9a-f]{64}$`},
 	{args: "network ls --format '{{.Name}} {{.IPv6}}'", out: `^wide true$`},
-	{args: "network inspect -v -f '{{(index .IPAM.Config 0).IPRange}}' wide", out: `^10\.213\.\d+\.128/25$`},
+	{args: "network inspect -v -f '{{(index .IPAM.Config 0).IPRange}}' wide", out: `^10\.72\.\d+\.128/25$`},
 	{args: "run -d --name on --network wide --ip $N.5 --ip6 $6::5 --link-local-ip 169.254.7.7 --mac-address 02:42:ac:11:65:44 --network-alias also --expose 81 -P --restart on-failure:1 " +
 		"--health-cmd 'test -e /tmp' --health-interval 100ms --health-timeout 9s --health-retries 2 --health-start-period 5s --health-start-interval 100ms box:1 sh -c 'echo up; exec sleep 1000'"},
 	{args: "run -d --name on --network wide --ip $N.5 --ip6 $6::5 --link-local-ip 169.254.7.7 --mac-address 02:42:ac:11:65:44 --network-alias also --expose 81 -P --restart on-failure:1 " +
 		"--health-cmd 'test -e /tmp' --health-interval 100ms --health-timeout 9s --health-retries 2 --health-start-period 5s box:1 sh -c 'echo up; exec sleep 1000' || true"},
-	{args: "exec on ip addr", out: `(?s)02:42:ac:11:65:44.*169\.254\.7\.7.*10\.213\.\d+\.5/24.*fd00:db8:\d+::5`},
+	{args: "exec on ip addr", out: `(?s)02:42:ac:11:65:44.*169\.254\.7\.7.*10\.72\.\d+\.5/24.*fd00:db8:\d+::5`},
 	{args: "port on 81/tcp", out: `:\d+$`},
 	{args: "inspect -f '{{.Config.Healthcheck.Retries}} {{.Config.Healthcheck.Timeout}}' on", out: `^2 9s$`},
 	{args: "create --network wide --ip $N.6 --ip6 $6::6 --link-local-ip 169.254.7.8 --mac-address 02:42:ac:11:65:45 --network-alias al --health-cmd true --health-interval 1s --health-timeout 9s --health-retries 2 --health-start-period 5s box:1 true"},

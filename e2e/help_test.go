@@ -187,7 +187,7 @@ func shellWords(line string) (words []string) {
 // TestEveryVerbAndFlag has docker do all that its help has: each verb and each flag is in
 // a step that says what comes of it. A step with a flag that a version has not is left out.
 func TestEveryVerbAndFlag(t *testing.T) {
-	for version, subnet := range map[string]string{"20.10": "10.213.60", "28.2": "10.213.61"} {
+	for version, subnet := range map[string]string{"20.10": "10.72.60", "28.2": "10.72.61"} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			cli, s, dir := docker(t, version), serveAPI(t), t.TempDir()

@@ -237,7 +237,7 @@ var answers = []answer{
 	{"DELETE", "/networks/n", "", 204, ``},
 	{"POST", "/networks/create", `{"Name":"xx","Driver":"nothing"}`, 501, `nothing`},
 	{"POST", "/networks/create", `{"Name":"x","IPAM":{"Config":[{"Subnet":"x"}]}}`, 400, `x`},
-	{"POST", "/networks/create", `{"Name":"x","IPAM":{"Config":[{"Subnet":"10.214.0.0/24","Gateway":"10.215.0.1"}]}}`, 400, `10.215.0.1`},
+	{"POST", "/networks/create", `{"Name":"x","IPAM":{"Config":[{"Subnet":"10.64.0.0/24","Gateway":"10.65.0.1"}]}}`, 400, `10.65.0.1`},
 	{"DELETE", "/networks/none-such", "", 404, `not found`},
 	{"DELETE", "/networks/bridge", "", 403, `pre-defined|bridge`},
 	{"POST", "/networks/none-such/connect", `{"Container":"runs"}`, 404, `not found`},

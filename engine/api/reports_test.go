@@ -270,7 +270,7 @@ func remoteContext(t *testing.T, c *client) {
 func TestMadeAgain(t *testing.T) {
 	t.Parallel()
 	c := serve(t, withBox(t))
-	c.want(t, 201, "POST", "/networks/create", `{"Name":"again","IPAM":{"Config":[{"Subnet":"10.213.77.0/24"}]}}`)
+	c.want(t, 201, "POST", "/networks/create", `{"Name":"again","IPAM":{"Config":[{"Subnet":"10.63.77.0/24"}]}}`)
 	other := c.started(t, `{"Image":"box","Cmd":["sleep","1000"],"HostConfig":{"NetworkMode":"none"}}`)
 	for name, body := range map[string]string{
 		"bridge":  `{"Image":"box","Cmd":["sleep","1000"],"Hostname":"floccus","Env":["TZ=x"],"HostConfig":{"LogConfig":{"Type":"json-file","Config":{"max-size":"1m"}}}}`,
@@ -280,7 +280,7 @@ func TestMadeAgain(t *testing.T) {
 		"uts":     `{"Image":"box","Cmd":["sleep","1000"],"HostConfig":{"NetworkMode":"none","UTSMode":"host"}}`,
 		"named": `{"Image":"box","Cmd":["sleep","1000"],"HostConfig":{"NetworkMode":"again","PortBindings":{"80/tcp":[{"HostIp":"127.0.0.1","HostPort":"29377"}]},
 			"RestartPolicy":{"Name":"unless-stopped"},"Binds":["kept:/v"]},
-			"NetworkingConfig":{"EndpointsConfig":{"again":{"Aliases":["web"],"IPAMConfig":{"IPv4Address":"10.213.77.9"}}}}}`,
+			"NetworkingConfig":{"EndpointsConfig":{"again":{"Aliases":["web"],"IPAMConfig":{"IPv4Address":"10.63.77.9"}}}}}`,
 		"limits": `{"Image":"box","Cmd":["sleep","1000"],"Healthcheck":{"Test":["CMD","true"],"Interval":1000000000},"HostConfig":{"NetworkMode":"none","Memory":67108864,
 			"NanoCpus":500000000,"CapAdd":["NET_ADMIN"],"SecurityOpt":["no-new-privileges"],"Tmpfs":{"/t":"size=1m"},"ShmSize":1048576,"Ulimits":[{"Name":"nofile","Soft":10,"Hard":20}]}}`,
 	} {

@@ -39,13 +39,13 @@ func TestVolumesAndNetworks(t *testing.T) {
 			"kept\n" +
 			"\n" +
 			"Total reclaimed space: 0B\n"},
-		{"network create --subnet 10.93.0.0/24 --label a=b web", 0, "LONG-ID\n"},
+		{"network create --subnet 10.73.0.0/24 --label a=b web", 0, "LONG-ID\n"},
 		{"network create web", 1, "cove: network with name web already exists\n"},
 		{"network create -d overlay xx", 1, "cove: network driver overlay: there are bridge, macvlan and ipvlan\n"},
 		{"network create --ipv4=false x", 1, "cove: --ipv4=false: every network has IPv4 addresses\n"},
 		{"network create -o nonsense x", 1, "cove: --opt nonsense: want KEY=VALUE\n"},
 		{"network create --subnet nonsense x", 1, "cove: network x: subnet \"nonsense\" is no ADDRESS/LENGTH\n"},
-		{"network create --subnet 10.93.0.0/25 other", 1, "cove: network other: Pool overlaps with other one on this address space: subnet 10.93.0.0/24 is that of network web\n"},
+		{"network create --subnet 10.73.0.0/25 other", 1, "cove: network other: Pool overlaps with other one on this address space: subnet 10.73.0.0/24 is that of network web\n"},
 		{"network ls", 0, "" +
 			"NETWORK ID     NAME      DRIVER    SCOPE\n" +
 			"SHORT-ID----   bridge    bridge    local\n" +
@@ -55,7 +55,7 @@ func TestVolumesAndNetworks(t *testing.T) {
 		{`network ls -f type=custom --format '{{.Name}} {{.Driver}} {{.Scope}} {{.IPv4}} {{.IPv6}} {{.Internal}} {{.Labels}} {{.Label "a"}}'`, 0, "web bridge local true false false a=b b\n"},
 		{"network ls -f type=odd", 1, "cove: invalid filter 'type=odd': it cannot have that value\n"},
 		{"network ls -q -f name=we", 0, "SHORT-ID----\n"},
-		{"network inspect web -f '{{.Driver}} {{(index .IPAM.Config 0).Subnet}}'", 0, "bridge 10.93.0.0/24\n"},
+		{"network inspect web -f '{{.Driver}} {{(index .IPAM.Config 0).Subnet}}'", 0, "bridge 10.73.0.0/24\n"},
 		{"network inspect nothing", 1, "" +
 			"[]\n" +
 			"cove: network nothing not found\n"},
