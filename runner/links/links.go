@@ -58,7 +58,7 @@ func Find(root string, cfg network.Config) (all []Linked, err error) {
 		}
 		if !st.Alive() || !st.Network.IP.IsValid() {
 			return nil, errdefs.Errorf(errdefs.ErrConflict,
-				"cannot link to a non running container: /%s AS /%s/%s; start it on the same network first", linked.name,
+				"Cannot link to a non running container: /%s AS /%s/%s; start it on the same network first", linked.name,
 				cfg.Name, l.Alias)
 		}
 		linked.ip = st.Network.IP.Addr()

@@ -67,7 +67,9 @@ func Parse(s string) (record.RestartPolicy, error) {
 	}
 	n, err := strconv.Atoi(limit)
 	switch {
-	case err != nil || n < 0:
+	case err == nil && n < 0:
+		return p, errdefs.Errorf(errdefs.ErrInvalid, "invalid restart policy: maximum retry count cannot be negative")
+	case err != nil:
 		return p, errdefs.Errorf(errdefs.ErrInvalid,
 			"invalid restart policy: maximum retry count must be a number of 0 or more, not %q", limit)
 	case name != record.RestartOnFailure:

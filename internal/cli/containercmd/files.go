@@ -57,7 +57,7 @@ func copyFiles(ctx context.Context, a *app.App, src, dst string, o files.CopyOpt
 		return 0, errdefs.Errorf(errdefs.ErrInvalid, "must specify at least one container source: neither %s nor %s is CONTAINER:PATH", src,
 			dst)
 	case out && dst == "-":
-		if err := noTerminal(a); err != nil {
+		if err := noTerminal(a, "redirect it to a file or a pipe"); err != nil {
 			return 0, err
 		}
 		return 0, eng.CopyTarOut(ctx, from, inside, a.Out, o)
@@ -80,10 +80,9 @@ func cutContainer(arg string) (container, path string, ok bool) {
 	return container, path, ok && container != ""
 }
 
-func noTerminal(a *app.App) error {
+func noTerminal(a *app.App, instead string) error {
 	if _, ok := app.Terminal(a.Out); ok {
-		return errdefs.Errorf(errdefs.ErrInvalid,
-			"not writing an archive to a terminal: redirect it to a file or a pipe")
+		return errdefs.Errorf(errdefs.ErrInvalid, "cowardly refusing to save to a terminal: %s", instead)
 	}
 	return nil
 }
@@ -104,7 +103,7 @@ func Export(a *app.App) *cobra.Command {
 			return err
 		}
 		if name == "" {
-			if err := noTerminal(a); err != nil {
+			if err := noTerminal(a, "use the -o flag or redirect"); err != nil {
 				return err
 			}
 			return eng.Export(cmd.Context(), args[0], a.Out)

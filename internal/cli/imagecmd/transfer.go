@@ -230,7 +230,7 @@ func Save(a *app.App) *cobra.Command {
 			return app.WriteFile(name, func(w io.Writer) error { return imgs.Save(cmd.Context(), w, args) })
 		}
 		if _, ok := app.Terminal(a.Out); ok {
-			return errdefs.Errorf(errdefs.ErrInvalid, "not writing an archive to a terminal: use -o FILE or a pipe")
+			return errdefs.Errorf(errdefs.ErrInvalid, "cowardly refusing to save to a terminal: use the -o flag or redirect")
 		}
 		return imgs.Save(cmd.Context(), a.Out, args)
 	}
@@ -291,7 +291,7 @@ func openInput(a *app.App, name string) (io.Reader, func(), error) {
 	if name == "" || name == "-" {
 		if _, ok := app.Terminal(a.In); ok {
 			return nil, nil, errdefs.Errorf(errdefs.ErrInvalid,
-				"not reading an archive from a terminal: name a file, or use < or a pipe")
+				"requested load from stdin, but stdin is empty: it is a terminal; name a file with -i, or use < or a pipe")
 		}
 		return a.In, func() {}, nil
 	}
