@@ -20,14 +20,11 @@ func Updated(r, change record.Resources) (updated, changed record.Resources, err
 	case r.NanoCPUs > 0 && change.NanoCPUs == 0 && change.CPUQuota != 0:
 		err = errdefs.Errorf(errdefs.ErrInvalid,
 			"Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set")
-	case r.Swap() > 0 && change.Memory > r.Swap() && change.MemorySwap == 0:
+	case r.MemorySwap > 0 && change.Memory > r.MemorySwap && change.MemorySwap == 0:
 		err = errdefs.Errorf(errdefs.ErrInvalid,
 			"Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time")
 	}
 	updated = r
-	if r.Memory > 0 {
-		updated.MemorySwap = r.Swap() // stays what it is when the memory changes
-	}
 	for _, field := range []struct {
 		into *int64
 		with int64
