@@ -93,7 +93,7 @@ func (cs *Containers) create(
 	p.release()
 	if err != nil {
 		p.drop()
-		err = errors.Join(err, cs.parts.Volumes().RemoveAnonymous(record.Anonymous(p.cfg.Mounts)))
+		err = errors.Join(err, cs.parts.Volumes().RemoveAnonymous(record.Made(p.cfg.Mounts)))
 		p.lease.Release()
 		return nil, nil, err
 	}
@@ -223,7 +223,7 @@ func (cs *Containers) configure(ctx context.Context, on base, o CreateOptions) (
 	binds, mounted, err := cs.mountsOf(ctx, on, o)
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, cs.parts.Volumes().RemoveAnonymous(record.Anonymous(mounted)))
+			err = errors.Join(err, cs.parts.Volumes().RemoveAnonymous(record.Made(mounted)))
 		}
 	}()
 	if err != nil {

@@ -154,7 +154,7 @@ func (cs *Containers) Imagine(ctx context.Context, o CreateOptions, do func(reco
 	defer prepared.lease.Release()
 	defer func() {
 		prepared.drop()
-		err = errors.Join(err, cs.parts.Volumes().RemoveAnonymous(record.Anonymous(prepared.cfg.Mounts)))
+		err = errors.Join(err, cs.parts.Volumes().RemoveAnonymous(record.Made(prepared.cfg.Mounts)))
 	}()
 	return do(prepared.cfg)
 }

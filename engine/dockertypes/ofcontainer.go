@@ -172,7 +172,7 @@ func envOf(cfg record.Config) []string {
 func volumesOf(cfg record.Config, ofImage map[string]struct{}) map[string]struct{} {
 	all := maps.Clone(ofImage)
 	for _, m := range cfg.Mounts {
-		if m.Anonymous && !m.Mount {
+		if m.Anonymous && !m.Mount && !m.From {
 			if all == nil {
 				all = map[string]struct{}{}
 			}
@@ -225,6 +225,7 @@ func hostConfigOf(cfg record.Config, o record.Asked) HostConfig {
 	h.VolumesFrom = o.VolumesFrom
 	for _, m := range cfg.Mounts {
 		switch {
+		case m.From:
 		case m.Mount:
 			h.Mounts = append(h.Mounts, mountAsked(m))
 		case !m.Anonymous:

@@ -115,8 +115,8 @@ func checkTargets(o runspec.Options) error {
 	return nil
 }
 
-// from are the mounts of other containers, NAME[:ro|rw] each. Their
-// volumes stay theirs: what has no name goes with them.
+// from are the mounts of other containers, NAME[:ro|rw] each. Volumes
+// without a name go with the last container that has them.
 func (c Container) from(ctx context.Context, names []string) ([]record.Mounted, error) {
 	var mounts []record.Mounted
 	for _, from := range names {
@@ -136,7 +136,7 @@ func (c Container) from(ctx context.Context, names []string) ([]record.Mounted, 
 				own := *m.Stack
 				own.IDMap, m.Stack = c.Root.IDMap, &own
 			}
-			m.Anonymous = false
+			m.From = true
 			m.ReadOnly = m.ReadOnly || mode == "ro"
 			m.MapOwners = (m.MapOwners || m.Type == record.MountVolume) && !c.Root.IDMap.IsZero() && !c.Root.Shifted
 			mounts = slices.DeleteFunc(mounts, func(old record.Mounted) bool { return old.Target == m.Target })

@@ -51,7 +51,7 @@ func TestFromOthers(t *testing.T) {
 		t.Fatalf("%v, %v, %v", binds, mounted, err)
 	}
 	for _, m := range mounted {
-		if m.Anonymous || m.ReadOnly != (m.Type != record.MountBind) {
+		if m.From != m.ReadOnly || m.Anonymous != (m.Type == record.MountVolume) || m.ReadOnly != (m.Type != record.MountBind) {
 			t.Errorf("%+v", m)
 		}
 	}

@@ -177,6 +177,9 @@ func (ns *Networks) users(ctx context.Context) (map[string][]string, error) {
 // leastID is how much of a predefined network's ID has to be given.
 const leastID = 12
 
+var errNoAliases = errdefs.Errorf(errdefs.ErrInvalid,
+	"network-scoped alias is supported only for containers in user defined networks")
+
 // InspectNetwork tells everything about a network, in docker's shape.
 func (ns *Networks) InspectNetwork(_ context.Context, ref string) (*dockertypes.Network, error) {
 	nets, err := ns.networks()
@@ -311,8 +314,7 @@ func (ns *Networks) resolve(at *network.Attachment) error {
 	if at.Name == string(network.Bridge) {
 		switch {
 		case len(at.Aliases) > 0:
-			return errdefs.Errorf(errdefs.ErrInvalid,
-				"network-scoped alias is supported only for containers in user defined networks")
+			return errNoAliases
 		case at.IP.IsValid() || at.IP6.IsValid():
 			return errdefs.Errorf(errdefs.ErrInvalid,
 				"user specified IP address is supported on user defined networks only")
@@ -460,9 +462,12 @@ func aloneOnNetwork(o *runspec.Options) error {
 		return errdefs.Errorf(errdefs.ErrInvalid, "network %s: a container has it alone", o.Network)
 	}
 	for _, at := range o.Networks {
+		if len(at.Aliases) > 0 {
+			return errNoAliases
+		}
 		if !at.AsksNothing() {
 			return errdefs.Errorf(errdefs.ErrInvalid,
-				"network %s: alias, address and hardware address are for containers in user defined networks", o.Network)
+				"network %s: address and hardware address are for containers in user defined networks", o.Network)
 		}
 	}
 	o.Networks = nil

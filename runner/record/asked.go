@@ -110,9 +110,11 @@ type Mounted struct {
 	Fresh bool         `json:"fresh,omitempty"`
 	// Mount says that it was asked for in keys and values.
 	Mount bool `json:"mount,omitempty"`
-	// Anonymous is a volume that was made for this container without a name, and
-	// is removed with it.
+	// Anonymous is a volume that was made without a name, and is removed with the last
+	// container that has it.
 	Anonymous bool `json:"anonymous,omitempty"`
+	// From says that another container has it, from which this one took it.
+	From bool `json:"from,omitempty"`
 }
 
 // MountType is what is mounted.
@@ -138,21 +140,24 @@ func Images(c Config) []string {
 
 // Volumes are the names of the volumes among mounts.
 func Volumes(mounts []Mounted) []string {
-	var names []string
-	for _, m := range mounts {
-		if m.Name != "" {
-			names = append(names, m.Name)
-		}
-	}
-	return names
+	return named(mounts, func(m Mounted) bool { return m.Name != "" })
 }
 
 // Anonymous are the names of the volumes among mounts that are removed with the
-// container.
+// container, unless another has them.
 func Anonymous(mounts []Mounted) []string {
+	return named(mounts, func(m Mounted) bool { return m.Anonymous })
+}
+
+// Made are those of Anonymous that were made for this container.
+func Made(mounts []Mounted) []string {
+	return named(mounts, func(m Mounted) bool { return m.Anonymous && !m.From })
+}
+
+func named(mounts []Mounted, of func(Mounted) bool) []string {
 	var names []string
 	for _, m := range mounts {
-		if m.Anonymous {
+		if of(m) {
 			names = append(names, m.Name)
 		}
 	}

@@ -187,7 +187,7 @@ func linkLocal(at *network.Attachment, what, text string) error {
 func hardware(what, text string) (string, error) {
 	mac, err := net.ParseMAC(text)
 	if err != nil || len(mac) != 6 || mac[0]&1 != 0 {
-		return "", errdefs.Errorf(errdefs.ErrInvalid, "network %s: %q is no hardware address of one station",
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "network %s: %s is not a valid mac address of one station",
 			what, text)
 	}
 	return mac.String(), nil

@@ -46,7 +46,7 @@ func Exec(a *app.App) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		cfg.Args = args[1:]
 		if slices.Contains(env, "") {
-			err := errdefs.Errorf(errdefs.ErrInvalid, "--env \"\": invalid environment variable")
+			err := errdefs.Errorf(errdefs.ErrInvalid, "--env \"\": invalid environment variable: it is empty")
 			return &app.Exit{Code: app.CodeUsage, Err: err}
 		}
 		if cfg.Env, err = runflags.Environment(envFiles, env); err != nil {

@@ -21,7 +21,7 @@ var empties = map[string]string{
 	"device-cgroup-rule": "invalid device cgroup format",
 	"dns":                "IP address is not correctly formatted",
 	"dns-search":         "it is not a valid domain; . is for none",
-	"env":                "invalid environment variable",
+	"env":                "invalid environment variable: it is empty",
 	"env-file":           "no such file or directory",
 	"expose":             "empty string specified for ports",
 	"group-add":          "unable to find group",

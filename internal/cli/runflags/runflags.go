@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path"
@@ -279,7 +280,7 @@ func (f *Flags) parseNetwork(o *runspec.Options) (err error) {
 	for _, e := range f.expose {
 		ports, err := parse.Expose(e)
 		if err != nil {
-			return err
+			return fmt.Errorf("invalid range format for --expose: %w", err)
 		}
 		o.Expose = append(o.Expose, ports...)
 	}
