@@ -12,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/signal"
 	"regexp"
@@ -19,11 +20,13 @@ import (
 	"syscall"
 	"time"
 
+	"cove/bench/asker"
 	"cove/bench/bare"
 	"cove/bench/figures"
 	"cove/bench/lab"
 	"cove/bench/machine"
 	"cove/bench/names"
+	"cove/bench/outside"
 	"cove/bench/peers"
 	"cove/bench/roles"
 	"cove/bench/rows/building"
@@ -39,6 +42,8 @@ type options struct {
 	limit  time.Duration
 	out    string
 	disk   bool
+	// registry is one beside those that are started here, or nil.
+	registry *url.URL
 }
 
 func main() {
@@ -48,6 +53,11 @@ func main() {
 	flag.DurationVar(&opt.limit, "limit", 40*time.Minute, "begin no row after this")
 	flag.StringVar(&opt.out, "out", "", "where the report goes (default: bench/results.md, when all rows run)")
 	flag.BoolVar(&opt.disk, "disk", false, "keep the engines' state on the disk even when memory would hold it")
+	flag.Func("registry", "`URL` of a registry to measure beside the others: https://[USER:PASSWORD@]HOST[:PORT], where that user "+
+		"may push to "+asker.Repository+"; what the rows push stays there", func(raw string) (err error) {
+		opt.registry, err = outside.Check(raw)
+		return err
+	})
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	status, err := play(ctx, opt)
@@ -83,6 +93,13 @@ func play(ctx context.Context, opt options) (status int, err error) {
 	if os.Geteuid() != 0 {
 		return 1, errors.New("needs root: it runs containers of four engines")
 	}
+	if opt.registry != nil {
+		stop, err := outside.Open()
+		if err != nil {
+			return 1, err
+		}
+		defer stop()
+	}
 	return 0, lab.Enter(ctx)
 }
 
@@ -95,7 +112,7 @@ func bench(ctx context.Context, opt options, progress io.Writer) error {
 	}
 	rep := figures.Report{Begun: time.Now(), Machine: describeMachine(l)}
 	var failed []error
-	for _, r := range slices.Concat(running.Rows(), serving.Rows(), building.Rows()) {
+	for _, r := range slices.Concat(running.Rows(), serving.Rows(opt.registry), building.Rows()) {
 		if !opt.match.MatchString(r.Name) {
 			continue
 		}

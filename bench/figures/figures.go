@@ -14,6 +14,8 @@ type Series struct {
 	Name    string
 	Samples []float64 // sorted
 	Err     error     // why it is out
+	// Beside is what else the same runs showed, in words.
+	Beside string
 }
 
 // Median is that of the samples, of which there is at least one.
@@ -123,12 +125,13 @@ func (rep Report) Text(end time.Time, load string) []byte {
 		}
 	}
 	fmt.Fprintf(&b, "\n%d of %d targets met.\n\n", met, held)
-	b.WriteString("| work | engine | median | from – to | runs | cove ÷ it | target | |\n|---|---|---:|---:|---:|---:|---|---|\n")
+	b.WriteString("| work | engine | median | from – to | runs | cove ÷ it | target | | beside it |\n" +
+		"|---|---|---:|---:|---:|---:|---|---|---|\n")
 	for _, r := range rep.Results {
 		b.WriteString(r.Lines())
 	}
 	for _, name := range rep.Missing {
-		fmt.Fprintf(&b, "| %s | | | | | | | not measured: no time was left |\n", name)
+		fmt.Fprintf(&b, "| %s | | | | | | | not measured: no time was left | |\n", name)
 	}
 	for _, r := range rep.Results {
 		if r.Note != "" {
@@ -145,13 +148,14 @@ func (r Result) Lines() string {
 	if unit == "" {
 		unit = "ms"
 	}
-	fmt.Fprintf(&b, "| **%s** | %s | %s |\n", r.Name, r.Series[0].cells(unit, ""), r.Target.String()+" | "+r.Verdict())
+	fmt.Fprintf(&b, "| **%s** | %s | %s | %s | %s |\n", r.Name, r.Series[0].cells(unit, ""), r.Target, r.Verdict(),
+		r.Series[0].Beside)
 	for _, s := range r.Series[1:] {
 		ratio := ""
 		if s.Measured() && r.Series[0].Measured() {
 			ratio = fmt.Sprintf("%.2f", r.Series[0].Median()/s.Median())
 		}
-		fmt.Fprintf(&b, "| | %s | | |\n", s.cells(unit, ratio))
+		fmt.Fprintf(&b, "| | %s | | | %s |\n", s.cells(unit, ratio), s.Beside)
 	}
 	return b.String()
 }
@@ -166,6 +170,16 @@ func (s Series) cells(unit, ratio string) string {
 		}
 		return fmt.Sprintf("%s | cannot: %.300s | | |", s.Name, reason)
 	}
-	return fmt.Sprintf("%s | %.1f %s | %.1f – %.1f | %d | %s", s.Name, s.Median(), unit, s.Samples[0],
-		s.Samples[len(s.Samples)-1], len(s.Samples), ratio)
+	form := fmt.Sprintf("%%.%df", digits(s.Median()))
+	show := func(v float64) string { return fmt.Sprintf(form, v) }
+	return fmt.Sprintf("%s | %s %s | %s – %s | %d | %s", s.Name, show(s.Median()), unit, show(s.Samples[0]),
+		show(s.Samples[len(s.Samples)-1]), len(s.Samples), ratio)
+}
+
+// digits are how many of a figure tell something behind the point.
+func digits(median float64) int {
+	if median < 1 {
+		return 3
+	}
+	return 1
 }

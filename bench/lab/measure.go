@@ -17,6 +17,8 @@ type Contender struct {
 	Run    Step
 	// Value replaces the wall clock where the work measures itself.
 	Value func(ctx context.Context, l *Lab) (float64, error)
+	// Beside, when set, is asked at the end what else the runs showed.
+	Beside func() string
 }
 
 // Row is one comparison; cove is always the first contender.
@@ -80,8 +82,11 @@ func (l *Lab) Measure(ctx context.Context, r Row, rounds int) figures.Result {
 			}
 		}
 	}
-	for _, s := range res.Series {
+	for i, s := range res.Series {
 		slices.Sort(s.Samples)
+		if beside := r.In[i].Beside; beside != nil && s.Measured() {
+			res.Series[i].Beside = beside()
+		}
 	}
 	if r.After != nil {
 		if err := r.After(ctx, l); err != nil && res.Series[0].Err == nil {

@@ -53,25 +53,44 @@ func Worked() (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	var ticks int64
+	var all time.Duration
 	for _, name := range found {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			continue // it has ended; its parent has its time now
 		}
-		// The name of the program, in brackets, may hold anything.
-		_, rest, _ := strings.Cut(string(text), ") ")
-		fields := strings.Fields(rest)
-		if len(fields) < 15 {
-			return 0, fmt.Errorf("%s: %q", name, text)
+		took, err := worked(text)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", name, err)
 		}
-		for _, f := range fields[11:15] { // utime, stime, cutime, cstime
-			n, err := strconv.ParseInt(f, 10, 64)
-			if err != nil {
-				return 0, fmt.Errorf("%s: %w", name, err)
-			}
-			ticks += n
+		all += took
+	}
+	return all, nil
+}
+
+// WorkedBy is the same of one process.
+func WorkedBy(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	return worked(text)
+}
+
+func worked(stat []byte) (time.Duration, error) {
+	// The name of the program, in brackets, may hold anything.
+	text := string(stat)
+	fields := strings.Fields(text[strings.LastIndex(text, ")")+1:])
+	if len(fields) < 15 {
+		return 0, fmt.Errorf("%q is not what the kernel says of a process", text)
+	}
+	var ticks int64
+	for _, f := range fields[11:15] { // utime, stime, cutime, cstime
+		n, err := strconv.ParseInt(f, 10, 64)
+		if err != nil {
+			return 0, err
 		}
+		ticks += n
 	}
 	return time.Duration(ticks) * (time.Second / userHz), nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"cove/bench/lab"
 	"cove/bench/roles"
@@ -21,33 +22,64 @@ const (
 const distributionConf = `version: 0.1
 log: {level: error, accesslog: {disabled: true}}
 storage: {filesystem: {rootdirectory: %s}, delete: {enabled: true}}
-http: {addr: "%s"}
+http: {addr: "%s"%s}
 `
 
-// Registry starts one of the registries with its storage in a folder, whose name is
-// that of the server.
-func Registry(l *lab.Lab, kind, address, folder string) (*lab.Server, error) {
-	name := filepath.Base(folder)
-	if kind == Cove {
-		return l.Serve(name, "tcp", address, l.Vars["BIN"]+"/registry", "serve", "--root", folder, "--listen", address,
-			"--tls=off")
-	}
-	if kind == BareServer {
+// Served is a registry that is to be started.
+type Served struct {
+	Kind, Address string
+	// Folder is where its storage is; its name is that of the server.
+	Folder string
+	// Certificates is a folder with server.crt and server.key; "" is plain HTTP.
+	Certificates string
+	Flags        []string // of ours, beside those
+}
+
+func (s Served) name() string { return filepath.Base(s.Folder) }
+
+// Registry starts one of the registries.
+func Registry(l *lab.Lab, s Served) (*lab.Server, error) {
+	switch s.Kind {
+	case Cove:
+		tls := []string{"--tls=off"}
+		if dir := s.Certificates; dir != "" {
+			tls = []string{"--tls-cert", dir + "/server.crt", "--tls-key", dir + "/server.key"}
+		}
+		argv := []string{Program(l, Cove), "serve", "--root", s.Folder, "--listen", s.Address}
+		return l.Serve(s.name(), "tcp", s.Address, slices.Concat(argv, tls, s.Flags)...)
+	case BareServer:
 		own, err := os.Executable()
 		if err != nil {
 			return nil, err
 		}
-		return l.Serve(name, "tcp", address, "env", roles.Variable+"="+roles.Bare, own, folder, address)
+		return l.Serve(s.name(), "tcp", s.Address, "env", roles.Variable+"="+roles.Bare, own, s.Folder, s.Address)
 	}
-	program := DockerRegistry
-	if kind == Distribution {
-		program = l.Vars["CACHE"] + "/registry"
-	}
-	conf := filepath.Join(l.Work, name+".yml")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, distributionConf, folder, address), 0o644); err != nil {
+	conf, err := Configure(l, s)
+	if err != nil {
 		return nil, err
 	}
-	return l.Serve(name, "tcp", address, program, "serve", conf)
+	return l.Serve(s.name(), "tcp", s.Address, Program(l, s.Kind), "serve", conf)
+}
+
+// Program is what runs a registry of this kind.
+func Program(l *lab.Lab, kind string) string {
+	switch kind {
+	case Cove:
+		return l.Vars["BIN"] + "/registry"
+	case Distribution:
+		return l.Vars["CACHE"] + "/registry"
+	}
+	return DockerRegistry
+}
+
+// Configure writes the configuration of a registry that needs one, and says where.
+func Configure(l *lab.Lab, s Served) (file string, err error) {
+	tls := ""
+	if dir := s.Certificates; dir != "" {
+		tls = fmt.Sprintf(", tls: {certificate: %s/server.crt, key: %s/server.key}", dir, dir)
+	}
+	file = filepath.Join(l.Work, s.name()+".yml")
+	return file, os.WriteFile(file, fmt.Appendf(nil, distributionConf, s.Folder, s.Address, tls), 0o644)
 }
 
 // target is the server under the name of every target.
@@ -62,6 +94,6 @@ func NewTarget(_ context.Context, l *lab.Lab) error {
 		return err
 	}
 	l.Vars["TARGET"] = fmt.Sprintf("127.0.0.1:%d", 5201+before)
-	_, err := Registry(l, Distribution, l.Vars["TARGET"], folder)
+	_, err := Registry(l, Served{Kind: Distribution, Address: l.Vars["TARGET"], Folder: folder})
 	return err
 }

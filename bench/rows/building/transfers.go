@@ -18,7 +18,8 @@ var publishedImages = lab.Need{Name: "the published images", Do: func(ctx contex
 	if err := l.Prepare(ctx, built(peers.Cove)); err != nil {
 		return err
 	}
-	if _, err := peers.Registry(l, peers.Distribution, published, filepath.Join(l.Work, "published")); err != nil {
+	served := peers.Served{Kind: peers.Distribution, Address: published, Folder: filepath.Join(l.Work, "published")}
+	if _, err := peers.Registry(l, served); err != nil {
 		return err
 	}
 	return lab.Steps(

@@ -3,159 +3,187 @@ package serving
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
-	"sync"
-	"time"
 
 	"cove/bench/asker"
 	"cove/bench/figures"
 	"cove/bench/lab"
 	"cove/bench/machine"
+	"cove/bench/outside"
 	"cove/bench/peers"
 )
 
-// registries are the servers; all speak plain HTTP.
-var registries = []struct{ name, address string }{
-	{peers.Cove, "127.0.0.1:5101"},
-	{peers.DockerRegistry, "127.0.0.1:5102"},
-	{peers.Distribution, "127.0.0.1:5103"},
-	{peers.BareServer, "127.0.0.1:5104"},
+// registry is one of those that are measured.
+type registry struct {
+	name    string // of the contender
+	address string
+	// use is why it is there beside others of its kind; "" for most rows.
+	use    string
+	secure bool
+	// outside is a registry that somebody named by its URL, and nobody started here.
+	outside *url.URL
+
+	pid    int // once it runs
+	client *asker.Client
 }
 
-// served needs a registry, on the disk, with an image of each size.
-func served(kind, address string) lab.Need {
-	return lab.Need{Name: "registry " + kind, Do: func(ctx context.Context, l *lab.Lab) error {
-		s, err := peers.Registry(l, kind, address, filepath.Join(l.Vars["DISK"], kind))
+// plain are the servers of most rows.
+func plain(use string, port int) []*registry {
+	var all []*registry
+	for i, name := range []string{peers.Cove, peers.DockerRegistry, peers.Distribution, peers.BareServer} {
+		all = append(all, &registry{name: name, use: use, address: fmt.Sprintf("127.0.0.1:%d", port+i)})
+	}
+	return all
+}
+
+// secured are servers of TLS, among which is no bare one.
+func secured(use string, port int) []*registry {
+	all := plain(use, port)[:3]
+	for _, r := range all {
+		r.secure = true
+	}
+	return all
+}
+
+// elsewhere is the registry that somebody named, if somebody did.
+func elsewhere(u *url.URL) []*registry {
+	if u == nil {
+		return nil
+	}
+	return []*registry{{name: u.Host, outside: u, client: outside.Client(u)}}
+}
+
+func (r *registry) folder(l *lab.Lab) string {
+	return filepath.Join(l.Vars["DISK"], r.name+r.use)
+}
+
+// runs needs the registry.
+func (r *registry) runs() lab.Need {
+	return lab.Need{Name: "registry " + r.name + r.use, Do: func(ctx context.Context, l *lab.Lab) error {
+		if r.outside != nil {
+			return nil
+		}
+		served := peers.Served{Kind: r.name, Address: r.address, Folder: r.folder(l)}
+		r.client = &asker.Client{Base: "http://" + r.address}
+		if r.secure {
+			if err := l.Prepare(ctx, certificates); err != nil {
+				return err
+			}
+			served.Certificates = filepath.Join(l.Work, certificateDir)
+			pool, err := trusting(filepath.Join(served.Certificates, "ca.crt"))
+			if err != nil {
+				return err
+			}
+			r.client = &asker.Client{Base: "https://" + r.address, HTTP: pool}
+		}
+		s, err := peers.Registry(l, served)
 		if err != nil {
 			return err
 		}
-		l.Vars[processOf(kind)] = strconv.Itoa(s.PID())
-		c := &asker.Client{Base: "http://" + address}
-		one, ten := asker.NewLayer(1<<20), asker.NewLayer(10<<20)
-		return errors.Join(c.PushImage(ctx, "one", one), c.PushImage(ctx, "ten", ten))
+		r.pid = s.PID()
+		return nil
 	}}
 }
 
-// processOf is the variable that holds a registry's process.
-func processOf(kind string) string {
-	return strings.ToUpper(strings.ReplaceAll(kind, " ", "_")) + "_PID"
-}
-
-// protocolRows are the protocol measured by a small client of our own, four at
-// once, one "image" being a layer, a config and a manifest.
-// Rows are these.
-func Rows() []lab.Row {
-	load := func(prepare func() work) []lab.Contender {
-		var in []lab.Contender
-		for _, r := range registries {
-			in = append(in, lab.Contender{
-				Name: r.name, Needs: []lab.Need{served(r.name, r.address)},
-				Value: func(ctx context.Context, _ *lab.Lab) (float64, error) {
-					return p50(ctx, &asker.Client{Base: "http://" + r.address}, prepare())
-				},
-			})
-		}
-		return in
-	}
-	push := func(size int) []lab.Contender {
-		return load(func() work {
-			// Made before the clock starts: random bytes and their digests would
-			// take more of these two cores than some of the registries do.
-			layers := make([]asker.Blob, clients*perClient)
-			for n := range layers {
-				layers[n] = asker.NewLayer(size)
-			}
-			return func(ctx context.Context, c *asker.Client, n int) error {
-				return c.PushImage(ctx, fmt.Sprint("n", n), layers[n])
-			}
-		})
-	}
-	pull := func(tag string) []lab.Contender {
-		return load(func() work {
-			return func(ctx context.Context, c *asker.Client, _ int) error { return c.PullImage(ctx, tag) }
-		})
-	}
-	const floor = "the bare server keeps no database, knows no accounts and checks no manifest (bench/bare): what it takes " +
-		"is the part of this client, the processor and the disk, which no registry that makes bytes durable is without."
-	pushes, pulls := lab.Within(0.4, peers.Distribution), lab.Within(0.15, peers.Distribution)
-	bare := lab.Within(1.2, peers.BareServer)
-	rows := []lab.Row{
-		{Name: "registry: push of a 1 MB image, 4 clients, p50", Target: pushes, In: push(1 << 20), Note: floor},
-		{Name: "registry: push of a 10 MB image, 4 clients, p50", Target: pushes, In: push(10 << 20), Note: floor},
-		{Name: "registry: pull of a 1 MB image, 4 clients, p50", Target: pulls, In: pull("one")},
-		{Name: "registry: pull of a 10 MB image, 4 clients, p50", Target: bare, In: pull("ten")},
-		{Name: "registry: HEAD of a manifest, 4 clients, p50", In: load(func() work {
-			return func(ctx context.Context, c *asker.Client, _ int) error {
-				_, err := c.Do(ctx, asker.Call{Method: http.MethodHead, Path: "/v2/bench/app/manifests/one"})
+// has needs an image of a size in the registry, under tagOf.
+func (r *registry) has(size int) lab.Need {
+	return lab.Need{
+		Name: fmt.Sprintf("%s%s with an image of %d MB", r.name, r.use, size>>20),
+		Do: func(ctx context.Context, l *lab.Lab) error {
+			if err := l.Prepare(ctx, r.runs()); err != nil {
 				return err
 			}
-		})},
+			return r.client.PushImage(ctx, tagOf(size), asker.NewLayer(size))
+		},
 	}
-	for i := range rows {
-		rows[i].Rounds = 5
+}
+
+func tagOf(size int) string { return fmt.Sprintf("mb%d", size>>20) }
+
+const certificateDir = "certificates"
+
+var certificates = lab.Need{
+	Name: "certificates", Do: lab.Shell("$BIN/registry cert init --dir $WORK/" + certificateDir + " --name 127.0.0.1"),
+}
+
+func trusting(file string) (*http.Client, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
 	}
-	return append(rows, lab.Row{
-		Name: "registry: resident memory after that", Target: figures.Target{Most: 60}, Rounds: 1,
-		Cold: true, Unit: "MB", In: resident(),
-	})
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, errors.New(file + " has no certificate")
+	}
+	return asker.Pool(&http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}), nil
+}
+
+// removed ends registries and frees their storage.
+func removed(all []*registry) lab.Step {
+	return func(_ context.Context, l *lab.Lab) error {
+		var errs []error
+		for _, r := range all {
+			if r.outside != nil {
+				continue
+			}
+			l.Stop(filepath.Base(r.folder(l)))
+			errs = append(errs, os.RemoveAll(r.folder(l)))
+		}
+		return errors.Join(errs...)
+	}
+}
+
+// Rows are these; u is a registry beside them that somebody named, or nil.
+func Rows(u *url.URL) []lab.Row {
+	usual := plain("", 5101)
+	measured := slices.Concat(usual, elsewhere(u))
+	large := slices.Concat(plain(" for large images", 5111), elsewhere(u))
+	safe, largeSafe := secured(" with TLS", 5121), secured(" with TLS for large images", 5131)
+	rows := slices.Concat(
+		transfers("registry", measured, []shape{
+			{1 << 20, 4, 8, 5}, {10 << 20, 4, 6, 5},
+			{1 << 20, 1, 8, 3}, {10 << 20, 1, 4, 3},
+			{1 << 20, 16, 4, 3}, {10 << 20, 16, 2, 2},
+		}),
+		heads("registry", measured),
+		[]lab.Row{{
+			Name: "registry: resident memory after that", Target: figures.Target{Most: 60}, Rounds: 1,
+			Cold: true, Unit: "MB", In: resident(usual[:3]),
+		}},
+		freed(large, transfers("registry", large, []shape{
+			{100 << 20, 1, 2, 2}, {100 << 20, 4, 1, 2}, {100 << 20, 16, 1, 1},
+		})),
+		transfers("registry with TLS", safe, []shape{{1 << 20, 4, 8, 3}, {10 << 20, 4, 4, 3}, {1 << 20, 16, 4, 3}}),
+		heads("registry with TLS", safe),
+		freed(largeSafe, transfers("registry with TLS", largeSafe, []shape{{100 << 20, 4, 1, 2}})),
+		lists(),
+		collections(),
+	)
+	return rows
+}
+
+// freed has the registries of rows removed after the last of these.
+func freed(all []*registry, rows []lab.Row) []lab.Row {
+	rows[len(rows)-1].After = removed(all)
+	return rows
 }
 
 // resident are the registries' processes, measured by what they take.
-func resident() []lab.Contender {
+func resident(all []*registry) []lab.Contender {
 	var in []lab.Contender
-	for _, r := range registries {
-		if r.name == peers.BareServer {
-			continue
-		}
+	for _, r := range all {
 		in = append(in, lab.Contender{
-			Name: r.name, Needs: []lab.Need{served(r.name, r.address)},
-			Value: func(_ context.Context, l *lab.Lab) (float64, error) {
-				pid, err := strconv.Atoi(l.Vars[processOf(r.name)])
-				if err != nil {
-					return 0, err
-				}
-				return machine.Resident(pid)
-			},
+			Name: r.name, Needs: []lab.Need{r.runs()},
+			Value: func(context.Context, *lab.Lab) (float64, error) { return machine.Resident(r.pid) },
 		})
 	}
 	return in
-}
-
-// work is what one of the clients does for the nth time.
-type work func(ctx context.Context, c *asker.Client, n int) error
-
-const clients, perClient = 4, 8
-
-// p50 has four clients do something and returns the median in ms.
-func p50(ctx context.Context, c *asker.Client, do work) (float64, error) {
-	var (
-		mu     sync.Mutex
-		times  []float64
-		failed error
-		wg     sync.WaitGroup
-	)
-	for client := range clients {
-		wg.Go(func() {
-			for n := range perClient {
-				start := time.Now()
-				err := do(ctx, c, client*perClient+n)
-				ms := float64(time.Since(start).Microseconds()) / 1000
-				mu.Lock()
-				times = append(times, ms)
-				if err != nil {
-					failed = err
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-	slices.Sort(times)
-	return times[len(times)/2], failed
 }
