@@ -149,9 +149,12 @@ func Rows(u *url.URL) []lab.Row {
 	safe, largeSafe := secured(" with TLS", 5121), secured(" with TLS for large images", 5131)
 	rows := slices.Concat(
 		transfers("registry", measured, []shape{
-			{1 << 20, 4, 8, 5}, {10 << 20, 4, 6, 5},
-			{1 << 20, 1, 8, 3}, {10 << 20, 1, 4, 3},
-			{1 << 20, 16, 4, 3}, {10 << 20, 16, 2, 2},
+			{1 << 20, 4, 8, 5},
+			{10 << 20, 4, 6, 5},
+			{1 << 20, 1, 8, 3},
+			{10 << 20, 1, 4, 3},
+			{1 << 20, 16, 4, 3},
+			{10 << 20, 16, 2, 2},
 		}),
 		heads("registry", measured),
 		[]lab.Row{{
