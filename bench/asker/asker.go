@@ -191,7 +191,9 @@ func (c *Client) putManifest(ctx context.Context, tag string, m ocispec.Manifest
 	if tag == "" {
 		tag = dgst.String()
 	}
-	_, err = c.Do(ctx, Call{Method: http.MethodPut, Path: repository + "/manifests/" + tag, Body: body, MediaType: m.MediaType})
+	_, err = c.Do(ctx, Call{
+		Method: http.MethodPut, Path: repository + "/manifests/" + tag, Body: body, MediaType: m.MediaType,
+	})
 	return dgst, err
 }
 

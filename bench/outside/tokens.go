@@ -80,7 +80,8 @@ func (t *tokens) fetch(req *http.Request, c auth.Challenge) (string, error) {
 	}
 	q := from.Query()
 	q.Set("service", param("service"))
-	q.Set("scope", auth.Scope{Type: auth.TypeRepository, Name: asker.Repository, Actions: []string{"pull", "push"}}.String())
+	scope := auth.Scope{Type: auth.TypeRepository, Name: asker.Repository, Actions: []string{"pull", "push"}}
+	q.Set("scope", scope.String())
 	from.RawQuery = q.Encode()
 	ask, err := http.NewRequestWithContext(req.Context(), http.MethodGet, from.String(), http.NoBody)
 	if err != nil {
@@ -95,7 +96,8 @@ func (t *tokens) fetch(req *http.Request, c auth.Challenge) (string, error) {
 	}
 	defer resp.Body.Close()
 	var got auth.Token
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&got); err != nil || resp.StatusCode != http.StatusOK {
+	err = json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&got)
+	if err != nil || resp.StatusCode != http.StatusOK {
 		return "", errors.Join(fmt.Errorf("token of %s: %s", from.Host, resp.Status), err)
 	}
 	token := got.Token

@@ -104,7 +104,7 @@ var variable = regexp.MustCompile(`\bCOVE_[A-Z0-9_]*[A-Z0-9]\b`)
 
 // untold are variables that no person sets: programs give them to their own children,
 // or tests to the processes that they start; and those that a page has as an example.
-var untold = regexp.MustCompile(`^COVE_(SPARE|ROOTLESS_UID|BENCH_ROLE|SNAPSHOTTEST_ROOT|TEST_.*|SOAK|TOKEN|REGISTRY_CONFIG_.*)$`)
+var untold = regexp.MustCompile(`^COVE_(SPARE|ROOTLESS_UID|BENCH_ROLE|BENCH_OUTSIDE|SNAPSHOTTEST_ROOT|TEST_.*|SOAK|TOKEN|REGISTRY_CONFIG_.*)$`)
 
 // TestVariablesAreNamed: what pages call a variable is read by something, and what the
 // programs read is on a page.

@@ -172,9 +172,10 @@ func referring() lab.Row {
 		}
 		return nil
 	}}
+	path := "/v2/" + asker.Repository + "/referrers/" + subject.String()
 	ld := load{clients: 4, each: 25, prepare: func() work {
 		return func(ctx context.Context, c *asker.Client, _ int) error {
-			_, err := c.Do(ctx, asker.Call{Method: http.MethodGet, Path: "/v2/" + asker.Repository + "/referrers/" + subject.String()})
+			_, err := c.Do(ctx, asker.Call{Method: http.MethodGet, Path: path})
 			return err
 		}
 	}}

@@ -55,9 +55,7 @@ func transfers(title string, all []*registry, shapes []shape) (rows []lab.Row) {
 		push.Cold = s.rounds == 1 // what would warm it up is as much as it measures
 		for _, r := range all {
 			push.In = append(push.In, s.load(pushing(s)).contender(r, push.Cold, r.runs()))
-			pull.In = append(pull.In, s.load(func() work {
-				return func(ctx context.Context, c *asker.Client, _ int) error { return c.PullImage(ctx, tagOf(s.size)) }
-			}).contender(r, false, r.has(s.size)))
+			pull.In = append(pull.In, s.load(pulling(s)).contender(r, false, r.has(s.size)))
 		}
 		rows = append(rows, push, pull)
 	}
@@ -82,9 +80,16 @@ func pushing(s shape) func() work {
 	}
 }
 
+func pulling(s shape) func() work {
+	return func() work {
+		return func(ctx context.Context, c *asker.Client, _ int) error { return c.PullImage(ctx, tagOf(s.size)) }
+	}
+}
+
 // heads is the question for a manifest, which is most of what a registry is asked.
 func heads(title string, all []*registry) []lab.Row {
 	const size = 1 << 20
+	path := "/v2/" + asker.Repository + "/manifests/" + tagOf(size)
 	row := lab.Row{Name: title + ": HEAD of a manifest, 4 clients, p50", Rounds: 5}
 	if !all[0].secure {
 		row.Target = lab.Within(0.4, peers.Distribution)
@@ -92,7 +97,7 @@ func heads(title string, all []*registry) []lab.Row {
 	for _, r := range all {
 		ld := load{clients: 4, each: 100, prepare: func() work {
 			return func(ctx context.Context, c *asker.Client, _ int) error {
-				_, err := c.Do(ctx, asker.Call{Method: http.MethodHead, Path: "/v2/" + asker.Repository + "/manifests/" + tagOf(size)})
+				_, err := c.Do(ctx, asker.Call{Method: http.MethodHead, Path: path})
 				return err
 			}
 		}}
