@@ -109,7 +109,7 @@ func (w *writer) publish(ctx context.Context, key string, dgst digest.Digest) er
 	if err := check512(w.buf.reader(), dgst, w.offset); err != nil {
 		return err
 	}
-	return w.s.bucket.PutFrom(ctx, key, w.buf.reader(), w.buf.size)
+	return w.s.bucket.PutWhole(ctx, key, w.buf.reader(), w.buf.size, w.Digest().Encoded())
 }
 
 // complete makes the parts an object. The last one, of any size, is none of the

@@ -6,8 +6,10 @@ package objects
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"io"
 	"iter"
@@ -25,6 +27,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 
 	"cove/errdefs"
 )
@@ -230,7 +233,7 @@ const maxGet = 1 << 20
 
 // Put stores an object, durably; what had the key before is replaced.
 func (b *Bucket) Put(ctx context.Context, key string, body []byte) error {
-	return b.PutFrom(ctx, key, bytes.NewReader(body), int64(len(body)))
+	return b.PutWhole(ctx, key, bytes.NewReader(body), int64(len(body)), sumOf(body))
 }
 
 // PutNew is Put for a key that nothing has yet, whoever else tries the same at the
@@ -238,12 +241,46 @@ func (b *Bucket) Put(ctx context.Context, key string, body []byte) error {
 func (b *Bucket) PutNew(ctx context.Context, key string, body []byte) error {
 	in := b.putting(key, bytes.NewReader(body), int64(len(body)))
 	in.IfNoneMatch = aws.String("*")
-	return b.put(ctx, in)
+	return b.put(ctx, in, checked(sumOf(body)))
 }
 
 // PutFrom is Put of all that body holds, which is size bytes.
 func (b *Bucket) PutFrom(ctx context.Context, key string, body io.ReadSeeker, size int64) error {
 	return b.put(ctx, b.putting(key, body, size))
+}
+
+// PutWhole is PutFrom of bytes whose SHA-256 is known, in hexadecimal: the service checks it.
+// There are some that take what came of a request that was cut off for all of it, and keep
+// that in the place of what was there.
+func (b *Bucket) PutWhole(ctx context.Context, key string, body io.ReadSeeker, size int64, sum string) error {
+	return b.put(ctx, b.putting(key, body, size), checked(sum))
+}
+
+func sumOf(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
+// checked has the service hold a body against its sum.
+func checked(sum string) func(*s3.Options) {
+	return func(o *s3.Options) {
+		o.APIOptions = append(slices.Clip(o.APIOptions), func(stack *middleware.Stack) error {
+			_, err := stack.Finalize.Swap(payloadHash, summed(sum))
+			return err
+		})
+	}
+}
+
+// payloadHash is the step of a request that says what it is signed for.
+const payloadHash = "ComputePayloadHash"
+
+// summed is that step for a body whose sum is known.
+func summed(sum string) middleware.FinalizeMiddleware {
+	return middleware.FinalizeMiddlewareFunc(payloadHash, func(
+		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+	) (middleware.FinalizeOutput, middleware.Metadata, error) {
+		return next.HandleFinalize(v4.SetPayloadHash(ctx, sum), in)
+	})
 }
 
 // mediaType is that of every object: nobody but a registry knows what it is.
@@ -255,10 +292,10 @@ func (b *Bucket) putting(key string, body io.ReadSeeker, size int64) *s3.PutObje
 	}
 }
 
-func (b *Bucket) put(ctx context.Context, in *s3.PutObjectInput) error {
+func (b *Bucket) put(ctx context.Context, in *s3.PutObjectInput, as ...func(*s3.Options)) error {
 	ctx, cancel := b.sending(ctx, *in.ContentLength)
 	defer cancel()
-	_, err := b.client.PutObject(ctx, in)
+	_, err := b.client.PutObject(ctx, in, as...)
 	return b.failed(strings.TrimPrefix(*in.Key, b.prefix), err)
 }
 
