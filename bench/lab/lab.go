@@ -226,6 +226,16 @@ func (l *Lab) Stop(name string) (times int) {
 	return times
 }
 
+// PID is the process of the last server of a name; 0 is none.
+func (l *Lab) PID(name string) (pid int) {
+	for _, s := range l.servers {
+		if s.name == name {
+			pid = s.PID()
+		}
+	}
+	return pid
+}
+
 // Close undoes what outlives the namespaces, control groups above all. What
 // else still runs or is mounted ends with them.
 func (l *Lab) Close() error {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -46,51 +45,45 @@ func Parent(pid int) (int, error) {
 	return strconv.Atoi(Field(fmt.Sprintf("/proc/%d/status", pid), "PPid"))
 }
 
-// Worked is how long all processes that this one sees have used processors, with those of
-// their children that have ended.
-func Worked() (time.Duration, error) {
-	found, err := filepath.Glob("/proc/[0-9]*/stat")
+// Children are those of a process, by its first thread.
+func Children(pid int) ([]int, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", pid))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	var all time.Duration
-	for _, name := range found {
-		text, err := os.ReadFile(name)
+	var children []int
+	for _, word := range strings.Fields(string(text)) {
+		child, err := strconv.Atoi(word)
 		if err != nil {
-			continue // it has ended; its parent has its time now
+			return nil, err
 		}
-		took, err := worked(text)
-		if err != nil {
-			return 0, fmt.Errorf("%s: %w", name, err)
-		}
-		all += took
+		children = append(children, child)
 	}
-	return all, nil
+	return children, nil
 }
 
-// WorkedBy is the same of one process.
-func WorkedBy(pid int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	return worked(text)
-}
-
-func worked(stat []byte) (time.Duration, error) {
-	// The name of the program, in brackets, may hold anything.
-	text := string(stat)
-	fields := strings.Fields(text[strings.LastIndex(text, ")")+1:])
-	if len(fields) < 15 {
-		return 0, fmt.Errorf("%q is not what the kernel says of a process", text)
-	}
+// Worked is how long processes have used processors, with those of their children that have
+// ended.
+func Worked(pids ...int) (time.Duration, error) {
 	var ticks int64
-	for _, f := range fields[11:15] { // utime, stime, cutime, cstime
-		n, err := strconv.ParseInt(f, 10, 64)
+	for _, pid := range pids {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil {
 			return 0, err
 		}
-		ticks += n
+		// The name of the program, in brackets, may hold anything.
+		stat := string(text)
+		fields := strings.Fields(stat[strings.LastIndex(stat, ")")+1:])
+		if len(fields) < 15 {
+			return 0, fmt.Errorf("process %d: %q", pid, text)
+		}
+		for _, f := range fields[11:15] { // utime, stime, cutime, cstime
+			n, err := strconv.ParseInt(f, 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("process %d: %w", pid, err)
+			}
+			ticks += n
+		}
 	}
 	return time.Duration(ticks) * (time.Second / userHz), nil
 }

@@ -36,13 +36,13 @@ func TestThisProcess(t *testing.T) {
 	if pid, err := Parent(os.Getpid()); err != nil || pid != os.Getppid() {
 		t.Errorf("parent %d, error %v, want %d", pid, err, os.Getppid())
 	}
-	before, err := Worked()
+	before, err := Worked(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for until := time.Now().Add(100 * time.Millisecond); time.Now().Before(until); {
 	}
-	if after, err := Worked(); err != nil || after <= before {
+	if after, err := Worked(os.Getpid()); err != nil || after <= before {
 		t.Errorf("worked %v, then %v, error %v", before, after, err)
 	}
 }

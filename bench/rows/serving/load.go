@@ -93,7 +93,7 @@ func used(r *registry) (time.Duration, error) {
 	if r.outside != nil {
 		return 0, nil
 	}
-	return machine.WorkedBy(r.pid)
+	return machine.Worked(r.pid)
 }
 
 // String is what the bench says beside the median.
