@@ -39,6 +39,7 @@ type page struct {
 	mine  bool // the container is on it
 	names map[string][]ipam.Lease
 	addrs map[netip.Addr]string
+	lives map[string]time.Time // of owners of leases, when they were seen to live
 }
 
 // seen is a file as it was read. One that changed a moment before may change again
@@ -113,7 +114,7 @@ func (b *book) list() {
 }
 
 func (p *page) fill(b *book, pool *ipam.Pool) {
-	p.mine, p.names, p.addrs = false, nil, nil
+	p.mine, p.names, p.addrs, p.lives = false, nil, nil, map[string]time.Time{}
 	if pool == nil {
 		return
 	}
@@ -147,6 +148,24 @@ func (p *page) fill(b *book, pool *ipam.Pool) {
 	maps.Copy(p.names, linked)
 }
 
+// believed is how long an owner that was seen to live is not looked at again: one that is
+// killed leaves its lease as it is, and thousands of questions may come in a second.
+const believed = 20 * time.Millisecond
+
+// alive reports whether the owner of a lease has not ended.
+func (p *page) alive(l ipam.Lease) bool {
+	now := time.Now()
+	if now.Sub(p.lives[l.Owner]) < believed {
+		return true
+	}
+	if !l.Alive() {
+		delete(p.lives, l.Owner)
+		return false
+	}
+	p.lives[l.Owner] = now
+	return true
+}
+
 // addresses are those of a name, of both families and in any order; known is false for a name of
 // nobody here.
 func (b *book) addresses(name string) (all []netip.Addr, known bool) {
@@ -163,7 +182,7 @@ func (b *book) addresses(name string) (all []netip.Addr, known bool) {
 			found = append(slices.Clip(found), p.names[short]...)
 		}
 		for _, l := range found {
-			if !l.Alive() {
+			if !p.alive(l) {
 				continue
 			}
 			for _, ip := range []netip.Addr{l.IP, l.IP6} {
