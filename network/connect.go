@@ -120,7 +120,8 @@ func (e *Endpoint) plan(cfg Config) error {
 		e.links, taken = append(e.links, l), append(taken, l.got.Interface)
 	}
 	out := e.publisher()
-	if out == nil && len(cfg.Ports) > 0 {
+	// What is to be published where all networks are internal is heeded when another joins.
+	if out == nil && len(cfg.Ports) > 0 && e.outward() != nil {
 		return e.nowhere(cfg.Ports[0])
 	}
 	if out != nil {

@@ -133,6 +133,7 @@ func mountsOf(mounts []record.Mounted) []Mount {
 		if m.ReadOnly && !m.Mount { // a mount has no mode, as a bind is written with
 			im.Mode = "ro"
 		}
+		im.Mode = cmp.Or(m.Mode, im.Mode)
 		out = append(out, im)
 	}
 	return out
@@ -392,6 +393,9 @@ func securityOpts(s record.Security) []string {
 }
 
 func bindString(m record.Mounted) string {
+	if m.Mode != "" {
+		return cmp.Or(m.Name, m.Source) + ":" + m.Target + ":" + m.Mode
+	}
 	var options []string
 	if m.ReadOnly {
 		options = append(options, "ro")

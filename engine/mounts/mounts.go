@@ -3,6 +3,7 @@
 package mounts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -138,6 +139,7 @@ func (c Container) from(ctx context.Context, names []string) ([]record.Mounted, 
 			}
 			m.From = true
 			m.ReadOnly = m.ReadOnly || mode == "ro"
+			m.Mode = cmp.Or(mode, m.Mode)
 			m.MapOwners = (m.MapOwners || m.Type == record.MountVolume) && !c.Root.IDMap.IsZero() && !c.Root.Shifted
 			mounts = slices.DeleteFunc(mounts, func(old record.Mounted) bool { return old.Target == m.Target })
 			mounts = append(mounts, m)
@@ -160,7 +162,7 @@ func (c Container) keep(ctx context.Context, m record.Mounted) error {
 // mounted resolves one mount. A volume that was made for it is told after an error, too.
 func (c Container) mounted(ctx context.Context, v runspec.Volume) (m record.Mounted, err error) {
 	m = record.Mounted{
-		Target: v.Target, ReadOnly: v.ReadOnly, Propagation: v.Propagation, NoCopy: v.NoCopy,
+		Target: v.Target, ReadOnly: v.ReadOnly, Propagation: v.Propagation, Mode: v.Mode, NoCopy: v.NoCopy,
 		NonRecursive: v.NonRecursive, WritableBelow: v.WritableBelow, Mount: v.Mount, Subpath: v.Subpath,
 		MapOwners: (v.MapOwners || v.Named() || v.Source == "") && !c.Root.IDMap.IsZero() && !c.Root.Shifted,
 	}

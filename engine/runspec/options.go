@@ -120,6 +120,8 @@ type Volume struct {
 	Target      string
 	ReadOnly    bool
 	Propagation string
+	// Mode is the options as they were typed behind SOURCE:TARGET, for who is shown them.
+	Mode string
 	// NoCopy leaves a new named volume empty instead of filling it with what
 	// the image has at Target.
 	NoCopy bool

@@ -86,6 +86,8 @@ type Mounted struct {
 	ReadOnly bool   `json:"readOnly,omitempty"`
 	// Propagation is as in mount(8); "" is rprivate.
 	Propagation string `json:"propagation,omitempty"`
+	// Mode is the options as they were typed behind SOURCE:TARGET.
+	Mode string `json:"mode,omitempty"`
 	// NoCopy left a new volume empty, without what the image has at Target.
 	NoCopy bool `json:"noCopy,omitempty"`
 	// Subpath is the directory of the volume or image that is mounted; "" is all of it.

@@ -63,7 +63,9 @@ func TestBodiesBecomeOptions(t *testing.T) {
 		},
 		`{"HostConfig":{"Binds":["/a:/b:ro,z","/c:/d:delegated","vol:/e:cached,nocopy"]}}`: func(o *engines.CreateOptions) {
 			o.Volumes = []runspec.Volume{
-				{Source: "/a", Target: "/b", ReadOnly: true}, {Source: "/c", Target: "/d"}, {Source: "vol", Target: "/e", NoCopy: true},
+				{Source: "/a", Target: "/b", ReadOnly: true, Mode: "ro,z"},
+				{Source: "/c", Target: "/d", Mode: "delegated"},
+				{Source: "vol", Target: "/e", NoCopy: true, Mode: "cached,nocopy"},
 			}
 		},
 		`{"Volumes":{"/b":{},"/x":{}},"HostConfig":{"Binds":["/a:/b"]}}`: func(o *engines.CreateOptions) {

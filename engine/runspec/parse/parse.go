@@ -53,6 +53,7 @@ func Volume(s string) (runspec.Volume, error) {
 	if twice(options) {
 		return v, errdefs.Errorf(errdefs.ErrInvalid, "volume %s: invalid mode: %s: one of each kind", s, options)
 	}
+	v.Mode = options
 	for option := range strings.SplitSeq(options, ",") {
 		switch {
 		case option == "" || option == "rw" || option == "z" || option == "Z" || slices.Contains(consistencies, option):

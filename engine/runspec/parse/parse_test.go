@@ -21,12 +21,12 @@ func TestVolume(t *testing.T) {
 	for in, want := range map[string]runspec.Volume{
 		"/data":                   {Target: "/data"},
 		"/srv:/data":              {Source: "/srv", Target: "/data"},
-		"/srv:/data:ro":           {Source: "/srv", Target: "/data", ReadOnly: true},
-		"db_1:/data:nocopy,z":     {Source: "db_1", Target: "/data", NoCopy: true},
-		"/srv:/data:rslave,ro":    {Source: "/srv", Target: "/data", ReadOnly: true, Propagation: "rslave"},
-		"/a b:/data with space:Z": {Source: "/a b", Target: "/data with space"},
-		"/srv:/data:cached":       {Source: "/srv", Target: "/data"},
-		"/srv:/data:delegated,ro": {Source: "/srv", Target: "/data", ReadOnly: true},
+		"/srv:/data:ro":           {Mode: "ro", Source: "/srv", Target: "/data", ReadOnly: true},
+		"db_1:/data:nocopy,z":     {Mode: "nocopy,z", Source: "db_1", Target: "/data", NoCopy: true},
+		"/srv:/data:rslave,ro":    {Mode: "rslave,ro", Source: "/srv", Target: "/data", ReadOnly: true, Propagation: "rslave"},
+		"/a b:/data with space:Z": {Mode: "Z", Source: "/a b", Target: "/data with space"},
+		"/srv:/data:cached":       {Mode: "cached", Source: "/srv", Target: "/data"},
+		"/srv:/data:delegated,ro": {Mode: "delegated,ro", Source: "/srv", Target: "/data", ReadOnly: true},
 	} {
 		got, err := Volume(in)
 		if err != nil || !reflect.DeepEqual(got, want) {

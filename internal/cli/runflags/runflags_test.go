@@ -65,10 +65,10 @@ func TestFlagsBecomeOptions(t *testing.T) {
 			o.Resources = record.Resources{Memory: 64 << 20, NanoCPUs: 1_500_000_000, PidsLimit: 9, ShmSize: 1 << 30}
 		}},
 		{[]string{"-v", "data", "-v", "./cache", "-v", "/a:/b:cached"}, func(o *containers.CreateOptions) {
-			o.Volumes = []runspec.Volume{{Target: "/data"}, {Target: "/cache"}, {Source: "/a", Target: "/b"}}
+			o.Volumes = []runspec.Volume{{Target: "/data"}, {Target: "/cache"}, {Source: "/a", Target: "/b", Mode: "cached"}}
 		}},
 		{[]string{"-v", "/a:/b:ro", "--tmpfs", "/run:size=1m"}, func(o *containers.CreateOptions) {
-			o.Volumes = []runspec.Volume{{Source: "/a", Target: "/b", ReadOnly: true}}
+			o.Volumes = []runspec.Volume{{Source: "/a", Target: "/b", ReadOnly: true, Mode: "ro"}}
 			o.Tmpfs = []record.Tmpfs{{Target: "/run", Options: []string{"size=1m"}}}
 		}},
 		{[]string{"-p", "80", "-p", "127.0.0.1:1:2/udp"}, func(o *containers.CreateOptions) {

@@ -75,7 +75,9 @@ func checkFormat(format string) error {
 		return nil
 	}
 	if err := output.Object(io.Discard, format, dockertypes.Event{}); err != nil {
-		return &app.Exit{Code: badFormat, Err: errdefs.Errorf(errdefs.ErrInvalid, "Error parsing format: %w", err)}
+		// docker says it once, in words of events alone.
+		_, why, _ := strings.Cut(err.Error(), "template parsing error: ")
+		return &app.Exit{Code: badFormat, Err: errdefs.Errorf(errdefs.ErrInvalid, "Error parsing format: %s", why)}
 	}
 	return nil
 }
