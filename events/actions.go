@@ -2,6 +2,7 @@ package events
 
 // The actions, in docker's words.
 const (
+	ArchivePath  = "archive-path"
 	Attach       = "attach"
 	Commit       = "commit"
 	Connect      = "connect"
@@ -16,6 +17,7 @@ const (
 	ExecDie      = "exec_die"
 	ExecStart    = "exec_start"
 	Export       = "export"
+	ExtractToDir = "extract-to-dir"
 	HealthStatus = "health_status"
 	Import       = "import"
 	Kill         = "kill"
@@ -27,6 +29,7 @@ const (
 	Pull         = "pull"
 	Push         = "push"
 	Rename       = "rename"
+	Resize       = "resize"
 	Restart      = "restart"
 	Save         = "save"
 	Start        = "start"

@@ -86,7 +86,7 @@ func (s *Store) Import(ctx context.Context, r io.Reader, opts ImportOptions) (im
 	if err != nil {
 		return image.Image{}, errors.Join(fmt.Errorf("importing: %w", err), s.sweep(ctx, lease))
 	}
-	told.Tell(s.cfg.Root, events.Import, img.ID.String(), opts.Name, opts.Config.Labels)
+	told.Tell(s.cfg.Root, events.Import, img.ID.String(), img.ID.String(), opts.Config.Labels)
 	return img, lease.Release()
 }
 

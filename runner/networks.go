@@ -39,8 +39,8 @@ func (c *Container) Connect(ctx context.Context, at network.Attachment) error {
 			if n.Attached = append(n.Attached, got); err != nil {
 				return err
 			}
+			told.Of(c.record(), c.Config()).Network(events.Connect, at.Network, at.Name)
 		}
-		told.Of(c.record(), c.Config()).Network(events.Connect, at.Network, at.Name)
 		return nil
 	})
 }

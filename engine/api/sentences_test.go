@@ -261,7 +261,7 @@ func TestNamesOfEvents(t *testing.T) {
 			t.Errorf("the old form of %+v", e)
 		}
 	}
-	for want := range strings.SplitSeq("container create,container start,container attach,container exec_create: cat,container exec_start: cat,container exec_die,"+
+	for want := range strings.SplitSeq("container create,container start,container attach,container exec_create: cat ,container exec_start: cat ,container exec_die,"+
 		"container health_status: healthy,container pause,container unpause,container rename,container restart,container kill,container die,container stop,container destroy,"+
 		"image tag,image untag,network create,network connect,network disconnect,network destroy,volume create,volume mount,volume unmount,volume destroy", ",") {
 		if told[want] == 0 {

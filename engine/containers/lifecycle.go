@@ -3,11 +3,14 @@ package containers
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"syscall"
 	"time"
 
+	"cove/events"
+	"cove/internal/ids"
 	"cove/runner"
 	"cove/runner/record"
 	"cove/runner/signals"
@@ -176,7 +179,11 @@ func (cs *Containers) Top(ctx context.Context, ref string, args []string) ([][]s
 	if err != nil {
 		return nil, err
 	}
-	return c.Top(ctx, args)
+	rows, err := c.Top(ctx, args)
+	if err == nil {
+		c.Tell(events.Top)
+	}
+	return rows, err
 }
 
 // Exec runs one more process in a container that runs and, unless it is detached,
@@ -187,7 +194,12 @@ func (cs *Containers) Exec(ctx context.Context, ref string, o ExecOptions, s Str
 	if err != nil {
 		return ExitStatus{}, err
 	}
-	return c.Exec(ctx, o, s)
+	o.ID = cmp.Or(o.ID, ids.New())
+	status, err := c.Exec(ctx, o, s)
+	if errors.Is(err, ErrDetached) {
+		c.Tell(events.ExecDetach, "execID", o.ID)
+	}
+	return status, err
 }
 
 // Attached is a container that streams are about to be connected to.
@@ -232,5 +244,9 @@ func (cs *Containers) Attach(ctx context.Context, ref string, o AttachOptions) (
 	if err != nil {
 		return ExitStatus{}, err
 	}
-	return s.Stream(ctx, streams)
+	status, err := s.Stream(ctx, streams)
+	if errors.Is(err, ErrDetached) {
+		c.Tell(events.Detach)
+	}
+	return status, err
 }

@@ -17,6 +17,7 @@ import (
 	"cove/images/image"
 	"cove/layers"
 	"cove/layers/diff"
+	"cove/reference"
 	"cove/runner"
 	"cove/runner/record"
 )
@@ -89,7 +90,11 @@ func (fl *Files) commit(ctx context.Context, c *runner.Container, o CommitOption
 	}
 	img, err = store.Create(ctx, o.Name, config, base.Layers, lease)
 	if err == nil {
-		c.Tell(events.Commit, "comment", o.Message, "imageID", img.ID.String(), "imageRef", o.Name)
+		name := o.Name
+		if ref, err := reference.Parse(name); err == nil {
+			name = ref.Familiar()
+		}
+		c.Tell(events.Commit, "comment", o.Message, "imageID", img.ID.String(), "imageRef", name)
 	}
 	return img, err
 }

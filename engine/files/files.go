@@ -70,7 +70,7 @@ func (fl *Files) CopyIn(ctx context.Context, src, ref, dst string, o CopyOptions
 		}
 		return put() // into the life that began meanwhile
 	})
-	return n, err
+	return n, fl.tell(ctx, ref, events.ExtractToDir, err)
 }
 
 // CopyOut copies a file or tree of a container to the host. Nothing is written
@@ -86,7 +86,19 @@ func (fl *Files) CopyOut(ctx context.Context, ref, src, dst string, o CopyOption
 			return err
 		})
 	})
-	return n, err
+	return n, fl.tell(ctx, ref, events.ArchivePath, err)
+}
+
+// tell tells of what was done with a container, unless it failed.
+func (fl *Files) tell(ctx context.Context, ref, action string, err error) error {
+	if err != nil {
+		return err
+	}
+	c, err := fl.parts.Container(ctx, ref)
+	if err == nil {
+		c.Tell(action)
+	}
+	return nil //nolint:nilerr // it was removed since: nothing is to be told of it
 }
 
 // TarOptions are the choices of CopyTarIn.
@@ -115,14 +127,16 @@ func (fl *Files) CopyTarIn(ctx context.Context, r io.Reader, ref, dst string, o 
 			opts.Owner = &rootfs.Owner{UID: int(user.UID), GID: int(user.GID)}
 		}
 	}
-	return fl.inContainer(ctx, ref, dst, true, func(root rootfs.Root, dst string) error {
+	err := fl.inContainer(ctx, ref, dst, true, func(root rootfs.Root, dst string) error {
 		return rootfs.Extract(ctx, root, dst, r, opts)
 	})
+	return fl.tell(ctx, ref, events.ExtractToDir, err)
 }
 
 // CopyTarOut writes a file or tree of a container as a tar.
 func (fl *Files) CopyTarOut(ctx context.Context, ref, src string, w io.Writer, o CopyOptions) error {
-	return fl.source(ctx, ref, src, o, func(from *rootfs.Source) error { return from.Archive(ctx, w, src) })
+	err := fl.source(ctx, ref, src, o, func(from *rootfs.Source) error { return from.Archive(ctx, w, src) })
+	return fl.tell(ctx, ref, events.ArchivePath, err)
 }
 
 // Stat is what is at a path of a container.

@@ -42,6 +42,8 @@ func (m *monitor) exec(conn *attach.Conn, h attach.Hello, files []*os.File) {
 	}
 	defer m.execs.Done()
 	defer m.hub.memory.schedule()
+	exec := m.execTold(*h.Exec)
+	exec.Begun()
 	p, err := m.join(ctx, h, files)
 	for _, f := range files {
 		f.Close()
@@ -63,8 +65,6 @@ func (m *monitor) exec(conn *attach.Conn, h attach.Hello, files []*os.File) {
 			passed = append(passed, terminal)
 		}
 	}
-	exec := m.execTold(*h.Exec)
-	exec.Begun()
 	_ = conn.SendJSON(attach.TypeStarted, attach.Started{Pid: p.Pid()}, passed...)
 	for _, terminal := range passed {
 		go unwatched(conn, terminal)
@@ -91,7 +91,13 @@ func unwatched(conn *attach.Conn, terminal *os.File) {
 
 // execTold tells of an exec, under its ID or one that is made for that.
 func (m *monitor) execTold(cfg record.ExecConfig) told.Exec {
-	return told.Exec{Teller: m.told(), ID: cmp.Or(cfg.ID, ids.New()), Command: strings.Join(cfg.Args, " ")}
+	// As docker writes it: the program, a space and its arguments, also where there are none.
+	program, arguments := "", cfg.Args
+	if len(cfg.Args) > 0 {
+		program, arguments = cfg.Args[0], cfg.Args[1:]
+	}
+	command := program + " " + strings.Join(arguments, " ")
+	return told.Exec{Teller: m.told(), ID: cmp.Or(cfg.ID, ids.New()), Command: command}
 }
 
 // errNotRunning is the answer to an exec that came too late; the client knows

@@ -4,13 +4,16 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strconv"
 	"sync"
 
 	"golang.org/x/sys/unix"
 
+	"cove/events"
 	"cove/runner/attach"
 	"cove/runner/logs"
 	"cove/runner/record"
+	"cove/runner/told"
 )
 
 // hub passes what the container prints to its log and to every client, and
@@ -19,6 +22,7 @@ type hub struct {
 	dir    record.Dir
 	log    *logs.Writer // nil keeps none
 	memory scavenger
+	told   func() told.Teller
 
 	mu      sync.Mutex
 	clients map[*client]struct{}
@@ -115,8 +119,8 @@ func (h *hub) serve(c *client) {
 				h.closeStdin()
 			}
 		case attach.TypeResize:
-			if rows, cols, ok := p.Size(); ok {
-				h.resize(rows, cols)
+			if rows, cols, ok := p.Size(); ok && h.resize(rows, cols) {
+				h.told().Tell(events.Resize, "height", strconv.Itoa(int(rows)), "width", strconv.Itoa(int(cols)))
 			}
 		}
 	}
@@ -140,20 +144,21 @@ func (h *hub) closeStdin() {
 	}
 }
 
-func (h *hub) resize(rows, cols uint16) {
+// resize gives the terminal another size, if there is one.
+func (h *hub) resize(rows, cols uint16) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.console == nil {
-		return
+		return false
 	}
 	raw, err := h.console.SyscallConn()
 	if err != nil {
-		return
+		return false
 	}
-	_ = raw.Control(func(fd uintptr) {
-		// A terminal that is gone has no size to be set.
-		_ = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: cols})
+	cerr := raw.Control(func(fd uintptr) {
+		err = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: cols})
 	})
+	return err == nil && cerr == nil // else the terminal is gone
 }
 
 // release lets pumps that wait for a lossless client go on to the end.

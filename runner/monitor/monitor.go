@@ -85,6 +85,7 @@ type monitor struct {
 // started again, and nil else.
 func Run(ctx context.Context, o Options) (again *os.File, err error) {
 	m := &monitor{o: o, hub: &hub{dir: o.Dir, clients: map[*client]struct{}{}}}
+	m.hub.told = m.told
 	err = m.run(ctx)
 	return m.again, err
 }

@@ -2,12 +2,14 @@ package containers
 
 import (
 	"cmp"
+	"errors"
 	"net/http"
 
 	"cove/engine/api/route"
 	"cove/engine/api/wire"
 	"cove/engine/dockertypes"
 	"cove/engine/listing"
+	"cove/errdefs"
 )
 
 // row is a container as docker's list has it.
@@ -63,6 +65,9 @@ func (a *API) list(w http.ResponseWriter, r *route.Request) error {
 			continue
 		}
 		one, err := a.row(r, c)
+		if errors.Is(err, errdefs.ErrNotFound) {
+			continue // it was removed meanwhile
+		}
 		if err != nil {
 			return err
 		}

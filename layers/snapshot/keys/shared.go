@@ -54,6 +54,9 @@ func (s Shared) Usage(ctx context.Context, key string) (snapshot.Usage, error) {
 	}
 	u, err := tree.Measure(ctx, s.keys.Files(e))
 	if err != nil {
+		if _, gone := s.keys.Get(key); gone != nil {
+			return u, gone // it was removed while it was measured
+		}
 		return u, errdefs.Errorf(errdefs.ErrUnavailable, "snapshot %q: usage: %w", key, err)
 	}
 	return u, nil

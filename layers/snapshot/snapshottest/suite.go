@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 
 	"cove/errdefs"
@@ -22,18 +23,19 @@ type New func(root string) (snapshot.Store, error)
 // Run runs the suite.
 func Run(t *testing.T, open New) {
 	for name, test := range map[string]func(*testing.T, snapshot.Store){
-		"Life":     life,
-		"Stack":    stack,
-		"View":     view,
-		"Errors":   failures,
-		"Exists":   exists,
-		"Keys":     keys,
-		"Usage":    usage,
-		"Sizes":    sizes,
-		"Clean":    clean,
-		"Again":    again,
-		"Top":      top,
-		"NoParent": noParent,
+		"Life":            life,
+		"Stack":           stack,
+		"View":            view,
+		"Errors":          failures,
+		"Exists":          exists,
+		"Keys":            keys,
+		"Usage":           usage,
+		"UsageOfWhatGoes": usageOfWhatGoes,
+		"Sizes":           sizes,
+		"Clean":           clean,
+		"Again":           again,
+		"Top":             top,
+		"NoParent":        noParent,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -280,6 +282,27 @@ func usage(t *testing.T, s snapshot.Store) {
 	}
 	_, err = s.Usage(t.Context(), "nothing")
 	wantErr(t, err, errdefs.ErrNotFound)
+}
+
+// usageOfWhatGoes: a snapshot that is removed while it is measured is gone, and not
+// one that cannot be read.
+func usageOfWhatGoes(t *testing.T, s snapshot.Store) {
+	for range 5 {
+		m, err := s.Prepare(t.Context(), "going", "")
+		check(t, err)
+		with(t, m, func(dir string) {
+			for i := range 200 {
+				check(t, os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), nil, 0o644))
+			}
+		})
+		removed := make(chan error, 1)
+		go func() { removed <- s.Remove(t.Context(), "going") }()
+		for err == nil {
+			_, err = s.Usage(t.Context(), "going")
+		}
+		wantErr(t, err, errdefs.ErrNotFound)
+		check(t, <-removed)
+	}
 }
 
 // clean: what a kill leaves goes, what is in use stays.
