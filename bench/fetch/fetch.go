@@ -31,12 +31,24 @@ func All(ctx context.Context, cache string) error {
 	}
 	// Without one of these its cells say so, and the rest is measured.
 	for _, err := range []error{
+		nothing(ctx, cache),
 		install(ctx, cache, "registry", DistributionVersion, distributionServer),
 		BuildKit(ctx, cache),
 	} {
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 		}
+	}
+	return nil
+}
+
+// nothing compiles the program that does nothing, as those of cove are compiled.
+func nothing(ctx context.Context, cache string) error {
+	out := filepath.Join(cache, "nothing")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, "./bench/nothing")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("compiling bench/nothing: %w\n%s", err, out)
 	}
 	return nil
 }

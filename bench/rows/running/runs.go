@@ -65,8 +65,14 @@ func runtimeRows() []lab.Row {
 		add(&streak, bundles, lab.Run(r.cli+" run --bundle $WORK/plain true"))
 		add(&joined, sleeper, lab.Run(r.cli+" exec sleeper-"+r.name+" /bin/true"))
 	}
+	for _, r := range []*lab.Row{&plain, &streak, &joined} {
+		r.In = append(r.In, lab.Contender{Name: "a Go program that does nothing", Run: lab.Run(nothing)})
+	}
 	return []lab.Row{secured, plain, streak, joined}
 }
+
+// nothing starts a program that does nothing (bench/nothing): the floor of what is written in Go.
+const nothing = "$CACHE/nothing"
 
 // bundles needs the OCI bundles that the runtimes share.
 var bundles = lab.Need{Name: "the bundles", Do: func(ctx context.Context, l *lab.Lab) error {
@@ -124,7 +130,10 @@ func runRows() []lab.Row {
 		{Name: "run --rm /bin/true, bridge network", Target: lab.Within(0.12, peers.Docker), Rounds: 15, In: runs("")},
 		{
 			Name: "run --rm /bin/true, no network", Target: lab.Within(0.10, peers.Podman), Rounds: 15,
-			In: runs("--network none"),
+			In: append(runs("--network none"), lab.Contender{
+				Name: "two Go programs that do nothing", Run: lab.Steps(lab.Run(nothing), lab.Run(nothing)),
+			}),
+			Note: "two programs of cove start, one after the other: the command, and the monitor of the container.",
 		},
 		{
 			Name: "64 times run --rm at once, no network", Target: lab.Within(0.09, peers.Docker), Rounds: 3,
