@@ -91,12 +91,10 @@ func unwatched(conn *attach.Conn, terminal *os.File) {
 
 // execTold tells of an exec, under its ID or one that is made for that.
 func (m *monitor) execTold(cfg record.ExecConfig) told.Exec {
-	// As docker writes it: the program, a space and its arguments, also where there are none.
-	program, arguments := "", cfg.Args
-	if len(cfg.Args) > 0 {
-		program, arguments = cfg.Args[0], cfg.Args[1:]
+	command := strings.Join(cfg.Args, " ")
+	if len(cfg.Args) == 1 { // docker writes the program, a space and its arguments
+		command += " "
 	}
-	command := program + " " + strings.Join(arguments, " ")
 	return told.Exec{Teller: m.told(), ID: cmp.Or(cfg.ID, ids.New()), Command: command}
 }
 
