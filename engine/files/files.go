@@ -98,7 +98,7 @@ func (fl *Files) tell(ctx context.Context, ref, action string, err error) error 
 	if err == nil {
 		c.Tell(action)
 	}
-	return nil //nolint:nilerr // it was removed since: nothing is to be told of it
+	return nil // it was removed since: nothing is to be told of it
 }
 
 // TarOptions are the choices of CopyTarIn.
