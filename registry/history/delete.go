@@ -2,6 +2,7 @@ package history
 
 import (
 	"context"
+	"errors"
 	"strconv"
 
 	"cove/errdefs"
@@ -80,9 +81,46 @@ func (h *History) deleting() jobs.Kind {
 			return "", err
 		}
 		n, err := h.Delete(ctx, auth.Operator(), r)
+		if h.bin != nil {
+			n, err = h.inAll(ctx, w, r, n, err)
+		}
 		if err != nil {
 			return "", jobs.Final(err)
 		}
 		return strconv.Itoa(n), nil
 	}}
+}
+
+// inAll is what came of a deletion together with what a server did of the same job before it
+// was killed.
+func (h *History) inAll(ctx context.Context, w *jobs.Work, r Request, n int, err error) (int, error) {
+	if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
+		return n, err
+	}
+	if r.Tag != "" {
+		id, failed := h.db.Repository(ctx, r.Repository)
+		if err == nil || failed != nil {
+			return n, err
+		}
+		last, failed := entries(ctx, h.db.Querier(), id, Query{Tag: r.Tag, N: 1})
+		if failed == nil && len(last) > 0 && last[0].Digest == "" && last[0].Actor == auth.Operator().Name &&
+			!last[0].At.Before(w.CreatedAt) {
+			return 0, nil
+		}
+		return n, err
+	}
+	gone, failed := deletedManifests(ctx, h.db.Querier(), r.Repository, w.CreatedAt, mostRestored)
+	if failed != nil {
+		return n, errors.Join(err, failed)
+	}
+	done := 0
+	for _, one := range gone {
+		if one.By == auth.Operator().Name && (r.Digest == "" || one.Digest == r.Digest) {
+			done++
+		}
+	}
+	if done > n || err == nil {
+		return max(done, n), nil
+	}
+	return n, err
 }

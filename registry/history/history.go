@@ -121,6 +121,9 @@ type Request struct {
 	Digest     digest.Digest `json:"digest,omitempty"`
 	// Back has a tag that names something name what it did before.
 	Back bool `json:"back,omitempty"`
+	// Deleted is how many artifacts there were to bring back when a job for all of a
+	// repository began; 0 is not known.
+	Deleted int `json:"deleted,omitempty"`
 }
 
 // Restore brings something back, and tells what. What the collector has taken, or
@@ -146,7 +149,7 @@ func (h *History) Restore(ctx context.Context, by auth.Caller, r Request) (done 
 		}
 		return h.restoreArtifact(ctx, r.Repository, gone)
 	}
-	return h.restoreAll(ctx, r.Repository)
+	return h.restoreAll(ctx, r.Repository, r.Deleted)
 }
 
 func (h *History) restoreTag(ctx context.Context, r Request) (string, error) {
@@ -192,16 +195,24 @@ func (h *History) restoreArtifact(ctx context.Context, repo string, gone Deleted
 	return fmt.Sprintf("%s@%s is back", repo, gone.Digest), h.bin.Restore(ctx, repo, gone.Digest, tags...)
 }
 
-func (h *History) restoreAll(ctx context.Context, repo string) (string, error) {
-	const most = 100_000
-	all, err := deletedManifests(ctx, h.db.Querier(), repo, h.db.Now().Add(-h.grace()), most)
+// mostRestored is how many artifacts are brought back at once.
+const mostRestored = 100_000
+
+func (h *History) restorable(ctx context.Context, repo string) ([]Deleted, error) {
+	return deletedManifests(ctx, h.db.Querier(), repo, h.db.Now().Add(-h.grace()), mostRestored)
+}
+
+// restoreAll brings back what there is of a repository; there were so many artifacts when
+// it was begun, some of which may be back since.
+func (h *History) restoreAll(ctx context.Context, repo string, there int) (string, error) {
+	all, err := h.restorable(ctx, repo)
 	if err != nil {
 		return "", err
 	}
-	if len(all) == 0 {
+	if len(all) == 0 && there == 0 {
 		return "", errdefs.Errorf(errdefs.ErrNotFound, "nothing of %s was deleted that is still there", repo)
 	}
-	back, lost := 0, 0
+	back, lost := max(there-len(all), 0), 0
 	for _, gone := range all {
 		switch _, err := h.restoreArtifact(ctx, repo, gone); {
 		case err == nil:
@@ -260,6 +271,17 @@ func (h *History) Kinds() []jobs.Kind {
 		var r Request
 		if err := w.Read(&r); err != nil {
 			return "", err
+		}
+		if whole := r.Tag == "" && r.Digest == ""; whole && r.Deleted == 0 && h.bin != nil {
+			all, err := h.restorable(ctx, r.Repository)
+			if err != nil {
+				return "", err
+			}
+			if r.Deleted = len(all); r.Deleted > 0 {
+				if err := w.Remember(ctx, h.db, r); err != nil {
+					return "", err
+				}
+			}
 		}
 		return h.Restore(ctx, auth.Operator(), r)
 	}

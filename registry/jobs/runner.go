@@ -67,6 +67,22 @@ func (w *Work) Read(into any) error {
 	return nil
 }
 
+// Remember has the next try of the work, by whichever server, begin with other arguments.
+func (w *Work) Remember(ctx context.Context, database *metadata.DB, args any) error {
+	text, err := json.Marshal(args)
+	if err != nil {
+		return err
+	}
+	err = database.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		_, err := tx.Tx.Exec(ctx, "UPDATE jobs SET args = $2 WHERE id = $1", w.ID, string(text))
+		return db.Unavailable(err)
+	})
+	if err == nil {
+		w.Args = text
+	}
+	return err
+}
+
 // Say tells how far the work is. It may be called often: only the newest is kept.
 func (w *Work) Say(note string) {
 	w.mu.Lock()

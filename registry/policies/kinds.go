@@ -2,8 +2,8 @@ package policies
 
 import (
 	"context"
-	"fmt"
 
+	"cove/internal/plural"
 	"cove/registry/audit"
 	"cove/registry/jobs"
 	"cove/registry/quota"
@@ -26,7 +26,7 @@ func (p *Policies) Kinds() []jobs.Kind {
 				return "", err
 			}
 			n, err := audit.Forget(ctx, p.db, p.db.Now().Add(-p.auditKeep))
-			return fmt.Sprintf("removed %d lines", n), err
+			return plural.Sprintf("removed %d lines", n), err
 		}},
 		p.Names.Kind(),
 		p.Quotas.Kind(),

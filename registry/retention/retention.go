@@ -191,6 +191,15 @@ func (r *Retention) plan(ctx context.Context, project string) (Plan, error) {
 type order struct {
 	DryRun    bool `json:"dryRun,omitempty"`
 	Scheduled bool `json:"scheduled,omitempty"`
+	// Planned is what was to go when the run began.
+	Planned *planned `json:"planned,omitempty"`
+}
+
+// planned is remembered of the first plan of a run, whose server may be killed before the end.
+type planned struct {
+	Artifacts int   `json:"artifacts"`
+	Parts     int   `json:"parts"`
+	Bytes     int64 `json:"bytes"`
 }
 
 func orderOf(j jobs.Job) (o order) {
@@ -293,8 +302,13 @@ func (r *Retention) Kind() jobs.Kind {
 		if dry {
 			return p.Outcome().String(), nil
 		}
-		note, err := r.carryOut(auth.WithCaller(ctx, auth.Caller{Name: "(Retention)", Admin: true}), p, w.Say)
+		d, err := r.goOn(ctx, w, p)
+		if err != nil {
+			return "", err
+		}
+		note, err := d.carryOut(auth.WithCaller(ctx, auth.Caller{Name: caller, Admin: true}), w.Say)
 		if err == nil { // one that is tried again tells when it has ended
+			p.Gone = append(d.earlier, p.Gone...)
 			err = r.tell(ctx, w.Job, p)
 		}
 		return note, err

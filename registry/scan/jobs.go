@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cove/errdefs"
+	"cove/internal/plural"
 	"cove/inventory"
 	"cove/inventory/packages"
 	"cove/registry/auth"
@@ -163,7 +164,7 @@ func (s *Scans) runMissing(ctx context.Context, w *jobs.Work) (string, error) {
 type tally struct{ scanned, failed int }
 
 func (t tally) String() string {
-	note := fmt.Sprintf("%d images scanned", t.scanned)
+	note := plural.Sprintf("%d images scanned", t.scanned)
 	if t.failed > 0 {
 		note += fmt.Sprintf(", %d failed", t.failed)
 	}

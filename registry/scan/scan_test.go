@@ -257,7 +257,7 @@ func testImages(b bench) {
 	b.run()
 	b.load("debian", tracker)
 	if j := b.until(scan.JobMissing); j.State != jobs.Done ||
-		j.Note != "1 images scanned, 1 failed" {
+		j.Note != "1 image scanned, 1 failed" {
 		b.Errorf("%+v", j)
 	}
 	r, err := b.Report(b.Context(), by, image)
@@ -293,7 +293,7 @@ func testImages(b bench) {
 	if _, err := b.Request(b.Context(), by, results.Image{Repository: "team/app", Digest: index.Digest}); err != nil {
 		b.Fatal(err)
 	}
-	if j := b.until(scan.JobScan); j.Note != "2 packages, 1 vulnerabilities, 1 high" ||
+	if j := b.until(scan.JobScan); j.Note != "2 packages, 1 vulnerability, 1 high" ||
 		j.Subject != old.Digest.String() {
 		b.Errorf("%+v", j)
 	}

@@ -74,7 +74,7 @@ func (p *Pages) signInFailed(a *page.Ask, data signInData, err error) error {
 		notice = a.Language.Text("signin.wrong")
 	case errors.As(err, &e) && e.Status == http.StatusTooManyRequests:
 		status = e.Status
-		notice = a.Language.Text("signin.wait", int(e.RetryAfter.Seconds())+1)
+		notice = a.Language.Count("signin.wait", int64(e.RetryAfter.Seconds())+1)
 	default:
 		return err
 	}

@@ -62,7 +62,8 @@ func pushImage(t *testing.T, p *process, repo, tag string, layer []byte) string 
 			manifest,
 			part(
 				config,
-				[]byte("{}"),
+				fmt.Appendf(nil, `{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[%q]}}`,
+					digest.FromBytes(layer)),
 			),
 			part("application/vnd.oci.image.layer.v1.tar", layer),
 		),
@@ -120,7 +121,7 @@ func TestScanCommands(t *testing.T) {
 	step("is no image", 1, "run", "team/list:v1")
 	step("name images, or use --all", 125, "run")
 	step("name images, or use --all", 125, "run", "--all", "team/app:v1")
-	step("osv: 1 advisories on 1 vulnerabilities", 0, "db", "import", file)
+	step("osv: 1 advisory on 1 vulnerability", 0, "db", "import", file)
 	step("osv    osv    1", 0, "db", "list")
 	step("no such file", 1, "db", "import", file+".gone")
 	step("of a database", 125, "db", "import", file, "--name", "O S V")

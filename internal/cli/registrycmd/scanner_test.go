@@ -189,7 +189,7 @@ func TestScannersOfOthers(t *testing.T) {
 	dgst := pushImage(t, p, "team/app", "v1", layerOf(t, "packages", "hello 1.0"))
 	pushImage(t, p, "team/app", "other", layerOf(t, "packages", "hello 2.0"))
 	step("", 0, "", "run", "--wait", "team/app:v1")
-	step("scanned by looker, 1 vulnerabilities, 1 critical; it is kept back", 0, "", "show", "team/app:v1")
+	step("scanned by looker, 1 vulnerability, 1 critical; it is kept back", 0, "", "show", "team/app:v1")
 	step("CVE-2030-1 Critical hello 1.0 1.1 a flaw in hello", 0, "", "show", "team/app:v1", "--format",
 		"{{.ID}} {{.Severity}} {{.Package}} {{.Version}} {{.Fixed}} {{.Title}}")
 	if code, _, body := p.do("GET", "/api/v1/sboms/team/app:v1", nil); code != 404 || !strings.Contains(string(body), "was not read by the registry") {
@@ -225,7 +225,7 @@ func TestScannersOfOthers(t *testing.T) {
 		out, _, _ := here(t, "", "job", "list", "--kind", "scan-match", "--root", p.root)
 		return strings.Contains(out, "done")
 	})
-	step("scanned by looker, 1 vulnerabilities", 0, "", "show", "team/app:v1")
+	step("scanned by looker, 1 vulnerability", 0, "", "show", "team/app:v1")
 	looker.mu.Lock()
 	looker.fails = true
 	looker.mu.Unlock()

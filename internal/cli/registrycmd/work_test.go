@@ -220,7 +220,7 @@ func TestRetentionCommands(t *testing.T) {
 	step("30 3 * * 0 (Europe/Berlin)", 0, "retention", "ls", "team")
 	step("latestPushedK=1 of repositories **, tags v* and without a tag", 0, "retention", "ls", "team")
 	step("is not known", 1, "retention", "schedule", "team", "@daily", "--zone", "Nowhere/Else")
-	if got := step("1 artifacts would go", 0, "retention", "preview", "team", "--format", "{{.Digest}} {{.Why}}"); got !=
+	if got := step("1 artifact would go", 0, "retention", "preview", "team", "--format", "{{.Digest}} {{.Why}}"); got !=
 		first+" [rule 1: number 2 of latestPushedK, keeps 1]" {
 		t.Errorf("the plan: %s", got)
 	}

@@ -2,12 +2,12 @@ package results
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
 
+	"cove/internal/plural"
 	"cove/registry/db"
 	"cove/registry/metadata"
 	"cove/registry/metadata/scannable"
@@ -23,7 +23,7 @@ type Changes struct {
 }
 
 func (c Changes) String() string {
-	return fmt.Sprintf("%d artifacts with %d packages matched, %d changed", c.Artifacts, c.Packages, c.Changed)
+	return plural.Sprintf("%d artifacts with %d packages matched, %d changed", c.Artifacts, c.Packages, c.Changed)
 }
 
 // Rescan matches all packages against the databases of now, each once, and counts
@@ -54,7 +54,7 @@ func (b *Book) Rescan(ctx context.Context, say func(string)) (c Changes, err err
 			found[id] = newTally(list, names)
 		}
 		c.Packages += len(subjects)
-		say(fmt.Sprintf("%d packages matched", c.Packages))
+		say(plural.Sprintf("%d packages matched", c.Packages))
 	}
 	used := map[int64]bool{}
 	if err := b.recount(ctx, found, used, &c, say); err != nil {
@@ -143,7 +143,7 @@ func (b *Book) recount(
 			return err
 		}
 		c.Artifacts, c.Changed = c.Artifacts+len(page), c.Changed+len(changed)
-		say(fmt.Sprintf("%d artifacts counted", c.Artifacts))
+		say(plural.Sprintf("%d artifacts counted", c.Artifacts))
 	}
 }
 

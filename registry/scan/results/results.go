@@ -21,6 +21,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cove/errdefs"
+	"cove/internal/plural"
 	"cove/inventory/packages"
 	"cove/registry/db"
 	"cove/registry/metadata"
@@ -441,7 +442,7 @@ func (s Scan) String() string {
 		}
 	}
 	if s.Scanner != "" {
-		return fmt.Sprintf("%s: %d vulnerabilities%s", s.Scanner, s.Summary.Total(), worst)
+		return plural.Sprintf("%s: %d vulnerabilities%s", s.Scanner, s.Summary.Total(), worst)
 	}
-	return fmt.Sprintf("%d packages, %d vulnerabilities%s", s.Packages, s.Summary.Total(), worst)
+	return plural.Sprintf("%d packages, %d vulnerabilities%s", s.Packages, s.Summary.Total(), worst)
 }

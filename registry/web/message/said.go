@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"cove/internal/plural"
 )
 
 // The services behind the pages say in English what came of a job, what is wrong with
@@ -33,20 +35,29 @@ type sentence struct {
 var (
 	verb   = regexp.MustCompile(`%[.0-9]*[a-z]`)
 	filled = regexp.MustCompile(`\{\d\}`)
+	// things are the plural behind a number, which is another word for one of them.
+	things = regexp.MustCompile(`^ [a-z]+s\b`)
 )
 
 // newSentence makes the pattern of what a format makes.
 func newSentence(format, text string) (s sentence, err error) {
 	var pattern strings.Builder
 	pattern.WriteString(`(?s)\A`)
-	rest := format
+	rest, number := format, false
 	for rest != "" {
 		at := verb.FindStringIndex(rest)
 		if at == nil {
 			at = []int{len(rest), len(rest)}
 		}
-		pattern.WriteString(regexp.QuoteMeta(rest[:at[0]]))
-		s.literal += at[0]
+		between := rest[:at[0]]
+		if word := things.FindString(between); number && word != "" {
+			pattern.WriteString(" (?:" + word[1:] + "|" + plural.One(word[1:]) + ")")
+			between = between[len(word):]
+			s.literal += len(word)
+		}
+		pattern.WriteString(regexp.QuoteMeta(between))
+		number = rest[at[0]:at[1]] == "%d"
+		s.literal += len(between)
 		switch v := rest[at[0]:at[1]]; {
 		case v == "":
 		case strings.HasSuffix(v, "q"):

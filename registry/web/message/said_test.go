@@ -27,6 +27,8 @@ func TestSaid(t *testing.T) {
 		"12 images scanned": "已扫描 12 个镜像",
 		"9 packages, 3 vulnerabilities, 1 critical, 2 low":                  "9 个软件包，3 个漏洞，严重 1 个，低危 2 个",
 		"12 images scanned, 3 failed":                                       "已扫描 12 个镜像，3 个失败",
+		"1 image scanned":                                                   "已扫描 1 个镜像",
+		"1 package, 1 vulnerability, 1 critical":                            "1 个软件包，1 个漏洞，严重 1 个",
 		`user "ann" does not exist`:                                         `用户 "ann" 不存在`,
 		`user "a\" {1} does not exist" does not exist`:                      `用户 "a\" {1} does not exist" 不存在`,
 		"rule 3: template latestPushedK takes a number from 1 to 9, not -4": "规则 3：模板 latestPushedK 须有 1 至 9 的数字，不能是 -4",

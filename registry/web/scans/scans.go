@@ -153,6 +153,7 @@ type scanData struct {
 	Name, Project, Repository, Short string
 	Reports                          []report
 	MayScan                          bool
+	MayReadAll                       bool // also of which other images have a vulnerability
 	Unasked                          bool // there is no database of vulnerabilities
 }
 
@@ -171,7 +172,8 @@ func (p *Pages) scan(a *page.Ask) error {
 	repo := metadata.CanonicalName(name.Repository)
 	d := scanData{
 		Name: name.String(), Project: metadata.ProjectOf(repo), Repository: repo,
-		MayScan: p.Browse.May(a.Context(), a.Caller, scan.Create, repo),
+		MayScan:    p.Browse.May(a.Context(), a.Caller, scan.Create, repo),
+		MayReadAll: p.Browse.May(a.Context(), a.Caller, scan.ReadAll, ""),
 	}
 	_, d.Short, _ = strings.Cut(repo, "/")
 	some, err := vulndb.Any(a.Context(), p.DB.Querier())

@@ -106,9 +106,11 @@ func (r *rect) place(row []Tile, area, scale float64) []Tile {
 
 // The room that letters take, in units of the map. A CJK character is twice as wide.
 const (
-	letter   = 8.2
+	letter   = 9.6
 	line     = 18
-	margin   = 10
+	margin   = 10 // before a name
+	edge     = 4  // behind it
+	ellipsis = 14
 	shortest = 3 // letters of a name that tell anything
 )
 
@@ -117,8 +119,8 @@ func (t *Tile) label() {
 	if t.H < line+margin {
 		return
 	}
-	t.Label = fit(t.Name, t.W-2*margin)
-	if t.Label != "" && t.H >= 2*line+margin && t.Note == fit(t.Note, t.W-2*margin) {
+	t.Label = fit(t.Name, t.W-margin-edge)
+	if t.Label != "" && t.H >= 2*line+margin && t.Note == fit(t.Note, t.W-margin-edge) {
 		t.Below = t.Note
 	}
 }
@@ -132,7 +134,7 @@ func fit(text string, width float64) string {
 			w *= 2
 		}
 		if used+w > width {
-			for i > 0 && used+letter > width { // room for the sign that it goes on
+			for i > 0 && used+ellipsis > width { // room for the sign that it goes on
 				_, size := utf8.DecodeLastRuneInString(text[:i])
 				i, used = i-size, used-letter
 			}

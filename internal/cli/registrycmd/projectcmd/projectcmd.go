@@ -8,6 +8,7 @@ import (
 
 	"cove/internal/cli/registrycmd/command"
 	"cove/internal/cli/registrycmd/repositorycmd"
+	"cove/internal/plural"
 	"cove/registry/api"
 	"cove/registry/api/access"
 	"cove/registry/projects"
@@ -104,7 +105,7 @@ removed the project and for administrators. Members, robots and rules are gone.`
 				if err := r.Post(command.Path("projects", a[0], "restore"), nil, &done); err != nil {
 					return err
 				}
-				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %d repositories\n", done.Name, done.Repositories)
+				_, err := fmt.Fprint(cmd.OutOrStdout(), plural.Sprintf("%s: %d repositories\n", done.Name, done.Repositories))
 				return err
 			})
 		},

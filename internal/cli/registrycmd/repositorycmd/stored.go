@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/internal/cli/registrycmd/command"
+	"cove/internal/plural"
 	"cove/registry/api"
 	"cove/registry/api/client"
 	"cove/registry/api/work"
@@ -78,7 +79,7 @@ func newRemove() *cobra.Command {
 					if err != nil {
 						return err
 					}
-					_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %d artifacts\n", name, gone.Artifacts)
+					_, err = fmt.Fprint(cmd.OutOrStdout(), plural.Sprintf("%s: %d artifacts\n", name, gone.Artifacts))
 					return err
 				})
 			})

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/internal/cli/registrycmd/command"
+	"cove/internal/plural"
 	"cove/registry/api/work"
 	"cove/registry/retention"
 	"cove/registry/selector"
@@ -208,7 +209,7 @@ const mostGone = "100000"
 // summary tells a plan in one line.
 func summary(p work.RetentionPlan) string {
 	size := func(n int64) string { return units.BytesSize(float64(n)) }
-	return fmt.Sprintf("%d artifacts would go, and %d manifests with them; %d stay. "+
+	return plural.Sprintf("%d artifacts would go, and %d manifests with them; %d stay. "+
 		"%s stop counting in the project, %s are freed",
 		p.Artifacts, p.With, p.Kept, size(p.Space.Counted), size(p.Space.Alone))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/internal/cli/registrycmd/command"
+	"cove/internal/plural"
 	"cove/registry/api/client"
 	"cove/registry/api/scans"
 	"cove/registry/scan/vulndb"
@@ -66,8 +67,8 @@ input.`,
 				if err != nil {
 					return fmt.Errorf("importing %s: %w", a[0], err)
 				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %d advisories on %d vulnerabilities\n",
-					made.Name, made.Advisories, made.Vulnerabilities)
+				_, err = fmt.Fprint(cmd.OutOrStdout(), plural.Sprintf("%s: %d advisories on %d vulnerabilities\n",
+					made.Name, made.Advisories, made.Vulnerabilities))
 				return err
 			})
 		},

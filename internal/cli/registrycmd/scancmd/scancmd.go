@@ -14,6 +14,7 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/cli/registrycmd/command"
+	"cove/internal/plural"
 	"cove/registry/api/rest"
 	"cove/registry/api/scans"
 	"cove/registry/api/work"
@@ -144,14 +145,16 @@ func newShow() *cobra.Command {
 
 // heading tells what is known of an image beside its vulnerabilities.
 func heading(w io.Writer, s scans.Scan) error {
-	line := fmt.Sprintf("%s@%s: %d packages, %d vulnerabilities", s.Repository, s.Digest, s.Packages, s.Summary.Total)
+	line := fmt.Sprintf("%s@%s: ", s.Repository, s.Digest)
+	if s.Scanner != "" {
+		line += plural.Sprintf("scanned by "+strings.ReplaceAll(s.Scanner, "%", "%%")+", %d vulnerabilities", s.Summary.Total)
+	} else {
+		line += plural.Sprintf("%d packages, %d vulnerabilities", s.Packages, s.Summary.Total)
+	}
 	for _, severity := range advisory.Severities() {
 		if n := s.Summary.Summary[severity.String()]; n > 0 {
 			line += fmt.Sprintf(", %d %s", n, strings.ToLower(severity.String()))
 		}
-	}
-	if s.Scanner != "" {
-		line = strings.Replace(line, fmt.Sprintf(": %d packages", s.Packages), ": scanned by "+s.Scanner, 1)
 	}
 	if s.System != "" {
 		line += ", " + s.System
