@@ -48,6 +48,7 @@ var floors = []struct {
 	{"internal/nearest", 0},
 	{"internal/numset", 0},
 	{"internal/platforms", 0},
+	{"internal/plural", 0},
 	{"internal/process", 0},
 	{"internal/resident", 0},
 	{"internal/dirwatch", 0},

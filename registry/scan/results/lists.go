@@ -208,7 +208,7 @@ func (b *Book) Having(ctx context.Context, vulnerability string, want Query) (pa
 		return nil, false, err
 	}
 	for last := want.After; len(page) <= want.N; {
-		artifacts, err := b.page(ctx, last)
+		artifacts, err := b.page(ctx, last, true)
 		if err != nil {
 			return nil, false, err
 		}

@@ -121,7 +121,7 @@ func (b *Book) recount(
 	ctx context.Context, found map[int64]tally, used map[int64]bool, c *Changes, say func(string),
 ) error {
 	for last := ""; ; {
-		page, err := b.page(ctx, last)
+		page, err := b.page(ctx, last, false)
 		if err != nil || len(page) == 0 {
 			return err
 		}
@@ -147,14 +147,20 @@ func (b *Book) recount(
 	}
 }
 
-func (b *Book) page(ctx context.Context, after string) ([]counted, error) {
+// page are artifacts after one, by digest: those that the registry's own scanner looked at,
+// whose findings a new database changes, or all.
+func (b *Book) page(ctx context.Context, after string, all bool) ([]counted, error) {
+	whose := " AND a.scanner = ''"
+	if all {
+		whose = ""
+	}
 	return db.All(ctx, b.db.Querier(), func(row db.Scanner) (a counted, err error) {
 		err = row.Scan(&a.digest, &a.ids, &a.was.Critical, &a.was.High, &a.was.Medium, &a.was.Low, &a.was.Negligible,
 			&a.was.Unknown, &a.was.Fixable)
 		return a, err
 	}, `SELECT a.digest, p.ids, a.critical, a.high, a.medium, a.low, a.negligible, a.unknown, a.fixable
 		FROM scan_artifact_packages p JOIN scan_artifacts a ON a.digest = p.digest
-		WHERE p.digest > $1 AND a.scanner = '' ORDER BY p.digest LIMIT $2`, after, batch)
+		WHERE p.digest > $1`+whose+" ORDER BY p.digest LIMIT $2", after, batch)
 }
 
 func sumOf(found map[int64]tally, ids []int64) (sum advisory.Summary) {

@@ -611,6 +611,9 @@ func testTotalsAreExact(b bench) {
 		b.Fatal(err)
 	}
 	b.check("told by another scanner")
+	if found, _, err := b.Having(b.Context(), "CVE-9", results.Query{N: 9}); err != nil || len(found) != 1 || found[0].Digest != one {
+		b.Errorf("the images that have what another scanner found: %+v %v", found, err)
+	}
 	// Of one package as many as a report has room for, and each text as long as adapters leave it.
 	long := strings.Repeat("ä", 250)
 	many := make([]results.Told, 0, 10_000)

@@ -105,7 +105,8 @@ removed the project and for administrators. Members, robots and rules are gone.`
 				if err := r.Post(command.Path("projects", a[0], "restore"), nil, &done); err != nil {
 					return err
 				}
-				_, err := fmt.Fprint(cmd.OutOrStdout(), plural.Sprintf("%s: %d repositories\n", done.Name, done.Repositories))
+				said := plural.Sprintf("%s: %d repositories\n", done.Name, done.Repositories)
+				_, err := fmt.Fprint(cmd.OutOrStdout(), said)
 				return err
 			})
 		},

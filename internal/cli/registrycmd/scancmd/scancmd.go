@@ -147,7 +147,7 @@ func newShow() *cobra.Command {
 func heading(w io.Writer, s scans.Scan) error {
 	line := fmt.Sprintf("%s@%s: ", s.Repository, s.Digest)
 	if s.Scanner != "" {
-		line += plural.Sprintf("scanned by "+strings.ReplaceAll(s.Scanner, "%", "%%")+", %d vulnerabilities", s.Summary.Total)
+		line += plural.Sprintf("scanned by %s, %d vulnerabilities", s.Scanner, s.Summary.Total)
 	} else {
 		line += plural.Sprintf("%d packages, %d vulnerabilities", s.Packages, s.Summary.Total)
 	}

@@ -111,7 +111,8 @@ func (a *adapter) metadata(w http.ResponseWriter, r *http.Request) {
 
 func (a *adapter) begin(w http.ResponseWriter, r *http.Request) {
 	s := &scan{done: make(chan struct{})}
-	if err := json.NewDecoder(r.Body).Decode(&s.request); err != nil || s.Registry.URL == "" || s.Artifact.Digest == "" {
+	err := json.NewDecoder(r.Body).Decode(&s.request)
+	if err != nil || s.Registry.URL == "" || s.Artifact.Digest == "" {
 		refuse(w, http.StatusUnprocessableEntity, fmt.Errorf("that is no request of a scan: %v", err))
 		return
 	}
@@ -177,7 +178,8 @@ func (s *scan) run(grype string) ([]byte, error) {
 	user, password, _ := strings.Cut(string(account), ":")
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, grype, "registry:"+host+"/"+s.Artifact.Repository+"@"+s.Artifact.Digest, "-o", "json")
+	image := "registry:" + host + "/" + s.Artifact.Repository + "@" + s.Artifact.Digest
+	cmd := exec.CommandContext(ctx, grype, image, "-o", "json")
 	cmd.Env = append(os.Environ(), "GRYPE_REGISTRY_AUTH_AUTHORITY="+host, "GRYPE_REGISTRY_AUTH_USERNAME="+user,
 		"GRYPE_REGISTRY_AUTH_PASSWORD="+password, fmt.Sprint("GRYPE_REGISTRY_INSECURE_USE_HTTP=", scheme == "http"))
 	var stderr strings.Builder
@@ -206,7 +208,8 @@ func (s *scan) tell(got found) map[string]any {
 		}
 		flaw := map[string]any{
 			"id": id, "package": m.Artifact.Name, "version": m.Artifact.Version, "severity": v.Severity,
-			"fix_version": strings.Join(v.Fix.Versions, ", "), "description": v.Description, "links": []string{v.DataSource},
+			"fix_version": strings.Join(v.Fix.Versions, ", "), "description": v.Description,
+			"links": []string{v.DataSource},
 		}
 		for _, c := range v.CVSS {
 			if strings.HasPrefix(c.Version, "3") {
