@@ -172,6 +172,8 @@ soak: deps-test deps-soak $(COSIGN) $(SYFT) $(GRYPE) $(GRYPEDB) $(TRIVY) ## what
 	  -args -kills=200 -cuts=100 -maintenance-kills=30 -replica-kills=100 -backup-kills=20 -large-blob=5368709120 \
 	  -mixed-for=10m -mixed-clients=8 -mixed-size=1048576 -mixed-pause=30s -mixed-lease=20s \
 	  -storm=2000 -storm-for=20s -storm-stall=30s -crowd=2000
+# What 10,000 members, 1,000 groups, 1,000 robots and 500 rules of one project cost each decision.
+	$(GO) test ./registry/server -run '^$$' -bench BenchmarkRights -benchtime 300x -timeout 30m
 # Images that grype scans, through an adapter of Harbor's API of scanners.
 	COVE_SOAK=1 $(GO) test ./internal/cli/registrycmd -run TestGrypeScans -count=1 -v -timeout 30m
 # The slowest pages, on a registry that is full: 100,000 artifacts and 1,000,000 lines of the audit log.

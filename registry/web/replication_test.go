@@ -58,7 +58,7 @@ func TestReplicationByPages(t *testing.T) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	if !strings.Contains(admin.Body, "1 of 1 tags") || !strings.Contains(admin.Body, "copies/app") || strings.Contains(admin.Body, "hx-trigger=\"every 1s") {
+	if !strings.Contains(admin.Body, "1 of 1 tag ") || !strings.Contains(admin.Body, "copies/app") || strings.Contains(admin.Body, "hx-trigger=\"every 1s") {
 		t.Errorf("the run: %s", admin.Body)
 	}
 	if got := far.Status(t, "admin", webtest.Password, "HEAD", "/v2/copies/app/manifests/v1"); got != 200 {

@@ -170,7 +170,7 @@ func TestRetentionOnPages(t *testing.T) {
 	}{
 		{"", url.Values{"template": {"odd"}}, "use one of"},
 		{"", url.Values{"template": {"latestPushedK"}, "n": {"0"}}, "takes a number"},
-		{"", url.Values{"template": {"latestPushedK"}, "n": {"1"}, "tags": {"v*"}}, "the 1 last pushed"},
+		{"", url.Values{"template": {"latestPushedK"}, "n": {"1"}, "tags": {"v*"}}, "<strong>the last pushed</strong>"},
 		{"/schedule", url.Values{"cron": {"sometimes"}}, "sometimes"},
 		{"/schedule", url.Values{"cron": {"30 3 * * 0"}, "zone": {"Asia/Shanghai"}}, `value="Asia/Shanghai"`},
 	} {
