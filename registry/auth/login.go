@@ -33,15 +33,15 @@ type Login struct {
 	turns    limit.Keyed // by account and address, and by address
 	pause    func(context.Context, time.Duration) error
 
-	now    func() time.Time
-	users  recent.Answers[string, metadata.User]
-	tokens recent.Answers[string, people.AccessToken] // by hash
-	byID   recent.Answers[int64, people.AccessToken]
-	uses   Uses   // nil without one
-	key    []byte // of the HMAC; it lives as long as the process
-
-	directory atomic.Pointer[Directory] // nil, or to nil, without one
-	trust     Trust                     // nil without one
+	now       func() time.Time
+	users     recent.Answers[string, metadata.User]
+	tokens    recent.Answers[string, people.AccessToken] // by hash
+	byID      recent.Answers[int64, people.AccessToken]
+	uses      Uses                                                          // nil without one
+	key       []byte                                                        // of the HMAC; it lives as long as the process
+	directory atomic.Pointer[Directory]                                     // nil, or to nil, without one
+	trust     Trust                                                         // nil without one
+	Accounts  func(ctx context.Context, name string) (metadata.User, error) // of a name
 }
 
 // Directory checks the passwords of those who have none here, and returns their
@@ -57,7 +57,7 @@ func (l *Login) Ask(d Directory) { l.directory.Store(&d); l.throttle.Forget() }
 // NewLogin returns a Login over the accounts of db.
 func NewLogin(db *metadata.DB, hasher *passhash.Hasher, now func() time.Time) *Login {
 	l := &Login{
-		db: db, hasher: hasher, pause: throttle.Pause, key: make([]byte, 32),
+		db: db, Accounts: db.UserByName, hasher: hasher, pause: throttle.Pause, key: make([]byte, 32),
 		throttle: throttle.New(now), turns: limit.Keyed{Most: maxWaiting},
 		now: now, users: recent.Answers[string, metadata.User]{Now: now},
 		tokens: recent.Answers[string, people.AccessToken]{Now: now},
@@ -241,7 +241,7 @@ func tooMany(err error, wait time.Duration) error {
 
 // user is an account as the database had it a moment ago.
 func (l *Login) user(ctx context.Context, name string) (metadata.User, error) {
-	return l.users.Get(name, func() (metadata.User, error) { return l.db.UserByName(ctx, name) },
+	return l.users.Get(name, func() (metadata.User, error) { return l.Accounts(ctx, name) },
 		func(metadata.User) bool { return true })
 }
 

@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -30,6 +31,7 @@ const Prefix = "robot$"
 // Robots manages robots. It works beside a running server. Who may not do something
 // gets the errors of auth.Judge's Permit and PermitGrant.
 type Robots struct {
+	called string // what names begin with for who signs in and reads them; "" is Prefix
 	db     *metadata.DB
 	hasher *passhash.Hasher
 	judge  auth.Judge
@@ -40,11 +42,50 @@ func New(db *metadata.DB, hasher *passhash.Hasher, judge auth.Judge) *Robots {
 	return &Robots{db: db, hasher: hasher, judge: judge}
 }
 
+// Called has the names of robots begin otherwise for who reads them and signs in with them.
+// What is stored, and what the audit log says, has Prefix, so that the beginning can change.
+func (r *Robots) Called(prefix string) *Robots {
+	r.called = prefix
+	return r
+}
+
+// Beginning is what the names of robots begin with.
+func (r *Robots) Beginning() string { return cmp.Or(r.called, Prefix) }
+
+// stored is the name of a robot by the one that people read; other names stay as they are.
+func (r *Robots) stored(name string) string {
+	if rest, ok := strings.CutPrefix(name, r.called); ok && r.called != "" {
+		return Prefix + rest
+	}
+	return name
+}
+
+// Account is the account that somebody names to sign in: the robot of the name, or who is
+// stored under it. One that is not there is errdefs.ErrNotFound.
+func (r *Robots) Account(ctx context.Context, name string) (people.User, error) {
+	if stored := r.stored(name); stored != name {
+		u, err := r.db.UserByName(ctx, stored)
+		if !errors.Is(err, errdefs.ErrNotFound) {
+			return u, err
+		}
+	}
+	return r.db.UserByName(ctx, name)
+}
+
 // Robot is an account of a program.
 type Robot struct {
 	people.User
 	Project string // "": the registry's
 	Grants  []people.Membership
+	called  string // what its name begins with for people; "" is Prefix
+}
+
+// Called is the name to sign in with.
+func (r Robot) Called() string {
+	if rest, ok := strings.CutPrefix(r.Name, Prefix); ok && r.called != "" {
+		return r.called + rest
+	}
+	return r.Name
 }
 
 // Short is the name without prefix and project.
@@ -173,7 +214,7 @@ func (r *Robots) Create(ctx context.Context, by auth.Caller, s Spec) (made Robot
 	if err != nil {
 		return made, "", err
 	}
-	made = Robot{Project: s.Project, User: people.User{
+	made = Robot{Project: s.Project, called: r.called, User: people.User{
 		Name: FullName(s.Project, s.Name), PasswordHash: hash, Kind: people.KindRobot,
 		Description: s.Description, ExpiresAt: s.ExpiresAt,
 	}}
@@ -252,7 +293,7 @@ func (r *Robots) Find(ctx context.Context, by auth.Caller, full string) (Robot, 
 func (r *Robots) filled(ctx context.Context, u people.User) (Robot, error) {
 	grants, err := r.db.AccountGrants(ctx, u.ID, 0)
 	project, _ := ParseName(u.Name)
-	return Robot{User: u, Project: project, Grants: grants}, err
+	return Robot{User: u, Project: project, Grants: grants, called: r.called}, err
 }
 
 // Query asks for the robots, or accounts of another kind, of a project, or, when that
@@ -275,7 +316,7 @@ func (r *Robots) List(ctx context.Context, by auth.Caller, q Query) (page []Robo
 		}
 		id = of.ID
 	}
-	found, err := r.db.Accounts(ctx, cmp.Or(q.Kind, people.KindRobot), id, q.Last, q.N+1)
+	found, err := r.db.Accounts(ctx, cmp.Or(q.Kind, people.KindRobot), id, r.stored(q.Last), q.N+1)
 	if err != nil {
 		return nil, false, err
 	}

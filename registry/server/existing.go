@@ -48,7 +48,7 @@ type Services struct {
 
 func newServices(cfg config.Config, root *os.Root, db *metadata.DB, hasher *passhash.Hasher) Services {
 	judge, box := cfg.Judge(), seal.In(root)
-	bots := robots.New(db, hasher, judge)
+	bots := robots.New(db, hasher, judge).Called(cfg.Accounts.RobotPrefix)
 	s := Services{
 		Accounts: accounts.New(root, db, hasher, judge),
 		Projects: projects.New(db, judge),

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -8,8 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"cove/errdefs"
 	"cove/registry/accounts"
 	"cove/registry/auth"
+	"cove/registry/metadata/metadatatest"
 	"cove/registry/robots"
 	"cove/registry/server/config"
 )
@@ -102,5 +105,49 @@ func TestWhatIsEndedIsOut(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, func() bool { return slices.Equal(ways(), []int{401, 401, 401, 401}) })
+	}
+}
+
+// TestRobotsAreCalledOtherwise has names of robots begin as the configuration says, for
+// who signs in and who lists them; by what they are stored as they sign in, too, so that
+// nothing ends when the setting changes. A user whose name begins so is himself.
+func TestRobotsAreCalledOtherwise(t *testing.T) {
+	for engine, dsn := range map[string]string{"sqlite": "", "postgres": metadatatest.Postgres(t).New(t)} {
+		t.Run(engine, func(t *testing.T) {
+			s := newTestServer(t, config.Config{Database: dsn, Accounts: config.Accounts{RobotPrefix: "bot-"}})
+			op := auth.Operator()
+			if err := errors.Join(s.state.services.Projects.Create(t.Context(), op, "closed", false),
+				s.state.services.Accounts.Add(t.Context(), op, "bot-ann", testPassword, false)); err != nil {
+				t.Fatal(err)
+			}
+			made, secret, err := s.state.services.Robots.Create(t.Context(), op,
+				robots.Spec{Project: "closed", Name: "ci", Rights: []string{"pull"}})
+			if err != nil || made.Called() != "bot-closed+ci" || made.Name != "robot$closed+ci" || made.Short() != "ci" {
+				t.Fatalf("%q %q %q %v", made.Called(), made.Name, made.Short(), err)
+			}
+			for _, tc := range []struct {
+				name, secret, path string
+				want               int
+				says               string
+			}{
+				{"bot-closed+ci", secret, "/v2/closed/app/tags/list", 404, ""},
+				{"robot$closed+ci", secret, "/v2/closed/app/tags/list", 404, ""},
+				{"bot-closed+ci", "wrong", "/v2/closed/app/tags/list", 401, ""},
+				{"bot-closed+absent", secret, "/v2/closed/app/tags/list", 401, ""},
+				{"bot-ann", testPassword, "/api/v1/me", 200, `"bot-ann"`},
+				{"admin", testPassword, "/api/v1/projects/closed/robots", 200, `"bot-closed+ci"`},
+				{"admin", testPassword, "/api/v1/projects/closed/robots/ci", 200, `"bot-closed+ci"`},
+				{"admin", testPassword, "/api/v2.0/projects/closed/robots?q=name%3Dbot-closed%2Bci", 200, `"bot-closed+ci"`},
+				{"admin", testPassword, "/api/v2.0/configurations", 200, `"robot_name_prefix":{"value":"bot-"`},
+			} {
+				if w := s.as(tc.name, tc.secret, "GET", tc.path); w.Code != tc.want || !strings.Contains(w.Body.String(), tc.says) {
+					t.Errorf("%s as %s: %d, want %d and %q\n%s", tc.path, tc.name, w.Code, tc.want, tc.says, w.Body)
+				}
+			}
+		})
+	}
+	bad := config.Config{Root: t.TempDir(), Accounts: config.Accounts{RobotPrefix: "a:b"}}
+	if _, err := New(t.Context(), bad); !errors.Is(err, errdefs.ErrInvalid) {
+		t.Errorf("a prefix with a colon, which ends a name in Basic authentication: %v", err)
 	}
 }

@@ -141,6 +141,7 @@ func (s *Server) assemble(ctx context.Context) error {
 	}
 	login.Ask(directory)
 	login.Trust(s.state.services.Trust)
+	login.Accounts = s.state.services.Robots.Account
 	s.listenTo(login)
 	s.login = login
 	authorizer := auth.New(auth.Config{

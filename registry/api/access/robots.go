@@ -30,7 +30,8 @@ func (r Robot) Settled() any {
 // RobotOf is a robot as it is told.
 func RobotOf(r robots.Robot) Robot {
 	return Robot{
-		r.Name, r.Project, r.Description, append([]string{}, r.Rights()...), append([]string{}, r.Repositories()...),
+		r.Called(), r.Project, r.Description,
+		append([]string{}, r.Rights()...), append([]string{}, r.Repositories()...),
 		r.Disabled, r.CreatedAt.UTC(), rest.Moment(r.ExpiresAt), rest.Moment(r.UsedAt),
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"cove/registry/harbor/listing"
 	"cove/registry/harbor/places"
 	"cove/registry/harbor/shape"
-	"cove/registry/robots"
 )
 
 func (o operations) ping(*edge.Ask) (any, error) { return "Pong", nil }
@@ -65,7 +64,7 @@ func (o operations) configurations(*edge.Ask) (any, error) {
 	all := map[string]shape.Setting{}
 	for name, value := range map[string]any{
 		"auth_mode": o.AuthMode, "self_registration": o.SelfRegistration, "read_only": o.ReadOnly,
-		"project_creation_restriction": creation, "robot_name_prefix": robots.Prefix,
+		"project_creation_restriction": creation, "robot_name_prefix": o.Robots.Beginning(),
 		"banner_message": o.Banner.Harbor(), "quota_per_project_enable": true, "notification_enable": true,
 	} {
 		all[name] = shape.Setting{Value: value}

@@ -26,7 +26,7 @@ const (
 
 func robotOf(r robots.Robot) shape.Robot {
 	shown := shape.Robot{
-		ID: r.ID, Name: r.Name, Description: r.Description, Level: ofSystem, Editable: true, Disable: r.Disabled,
+		ID: r.ID, Name: r.Called(), Description: r.Description, Level: ofSystem, Editable: true, Disable: r.Disabled,
 		Created: r.CreatedAt.UTC(), Updated: r.CreatedAt.UTC(), Duration: never, Expires: never,
 		Permissions: permissionsOf(r),
 	}
@@ -169,7 +169,7 @@ func (o operations) robotsOf(asked *edge.Ask, project string) (any, error) {
 		}
 		for _, r := range page {
 			last = r.Name
-			if name == "" || named(r.Name, name) || fuzzy && strings.Contains(r.Name, name) {
+			if name == "" || r.Called() == name || named(r.Name, name) || fuzzy && strings.Contains(r.Called(), name) {
 				found = append(found, robotOf(r))
 			}
 		}
@@ -214,7 +214,7 @@ func (o operations) robotCreate(asked *edge.Ask) (any, error) {
 	asked.Created("/robots/" + strconv.FormatInt(made.ID, 10))
 	shown := robotOf(made)
 	return shape.RobotMade{
-		ID: made.ID, Name: made.Name, Secret: secret, Created: o.DB.Now().UTC(), Expires: shown.Expires,
+		ID: made.ID, Name: made.Called(), Secret: secret, Created: o.DB.Now().UTC(), Expires: shown.Expires,
 	}, nil
 }
 
@@ -252,7 +252,7 @@ func (o operations) robotChange(asked *edge.Ask) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Name != "" && !named(have.Name, r.Name) {
+	if r.Name != "" && r.Name != have.Called() && !named(have.Name, r.Name) {
 		return nil, edge.Unsupported("another name for a robot that there is: make another")
 	}
 	r.Name, r.Secret = have.Short(), ""

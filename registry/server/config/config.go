@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -211,7 +212,11 @@ var registrations = []string{RegistrationClosed, RegistrationApproval, Registrat
 type Accounts struct {
 	// Registration is one of the above; "" is closed.
 	Registration string `yaml:"registration"`
+	// RobotPrefix begins the names that robots sign in with; "" is robot$, which always works too.
+	RobotPrefix string `yaml:"robot_prefix"`
 }
+
+var robotPrefix = regexp.MustCompile(`^[a-zA-Z0-9._+$@|~-]{0,32}$`)
 
 // Sessions says how long who signed in to the pages stays so.
 type Sessions struct {
@@ -399,6 +404,10 @@ func (c *Config) checkParts() error {
 	}
 	if _, err := outbound.ParsePolicy(c.Outbound.Allow...); err != nil {
 		return errdefs.Errorf(errdefs.ErrInvalid, "config: outbound: allow: %w", err)
+	}
+	if !robotPrefix.MatchString(c.Accounts.RobotPrefix) {
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"config: accounts: robot_prefix is %q; use up to 32 letters, digits and . _ + $ @ | ~ -", c.Accounts.RobotPrefix)
 	}
 	if c.OIDC != nil {
 		if err := c.OIDC.Check(); err != nil {

@@ -180,7 +180,7 @@ func (p *Pages) robotCreate(a *page.Ask) error {
 		var secret string
 		var r robots.Robot
 		if r, secret, err = p.cfg.Robots.Create(a.Context(), a.Caller, spec); err == nil {
-			return p.shown(a, made{r.Name, secret})
+			return p.shown(a, made{r.Called(), secret})
 		}
 	}
 	return p.robotDone(a, err, "")
