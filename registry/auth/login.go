@@ -41,7 +41,7 @@ type Login struct {
 	key       []byte                                                        // of the HMAC; it lives as long as the process
 	directory atomic.Pointer[Directory]                                     // nil, or to nil, without one
 	trust     Trust                                                         // nil without one
-	Accounts  func(ctx context.Context, name string) (metadata.User, error) // of a name
+	Accounts  func(ctx context.Context, name string) (metadata.User, error)
 }
 
 // Directory checks the passwords of those who have none here, and returns their
