@@ -61,8 +61,10 @@ func rightsOf(b *testing.B, dsn string) {
 		who  []metadata.User
 		repo string
 	}{
-		{"member-alone", crowd.alone, "small/app"}, {"member", crowd.members, "large/app"},
-		{"member-of-100-groups", crowd.grouped, "large/app"}, {"robot", crowd.robots, "large/app"},
+		{"member-alone", crowd.alone, "small/app"},
+		{"member", crowd.members, "large/app"},
+		{"member-of-100-groups", crowd.grouped, "large/app"},
+		{"robot", crowd.robots, "large/app"},
 		{"stranger", crowd.strangers, "large/app"},
 	} {
 		b.Run("decide/"+one.name, func(b *testing.B) {
