@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"cove/engine/dockertypes"
-	"cove/errdefs"
 	"cove/events"
 )
 
@@ -28,15 +27,11 @@ type EventStream struct {
 }
 
 // Events gives what happens from this call on, and before it, as the options say. A
-// condition that does not exist, and a Since after Until, is errdefs.ErrInvalid.
+// condition that does not exist is errdefs.ErrInvalid.
 func (e *Engine) Events(o EventOptions) (*EventStream, error) {
 	filter := events.Filter(o.Filter)
 	if err := filter.Check(); err != nil {
 		return nil, err
-	}
-	if !o.Since.IsZero() && !o.Until.IsZero() && o.Since.After(o.Until) {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "`since` time (%s) cannot be after `until` time (%s)",
-			o.Since.UTC().Format(time.RFC3339), o.Until.UTC().Format(time.RFC3339))
 	}
 	reader, err := events.Of(e.parts.Root).Read(events.Options{Since: o.Since, Until: o.Until})
 	if err != nil {

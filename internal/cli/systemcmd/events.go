@@ -52,6 +52,10 @@ func Events(a *app.App) *cobra.Command {
 		if o.Until, err = verbs.Moment("--until", until, now); err != nil {
 			return err
 		}
+		if !o.Since.IsZero() && !o.Until.IsZero() && o.Since.After(o.Until) {
+			return errdefs.Errorf(errdefs.ErrInvalid, "`since` time (%s) cannot be after `until` time (%s)",
+				since, until)
+		}
 		eng, err := a.Engine()
 		if err != nil {
 			return err
