@@ -93,8 +93,11 @@ func (w *writer) publish(ctx context.Context, key string, dgst digest.Digest) er
 	case w.st.Upload != "" && w.st.Blob != "" && w.st.Blob != key:
 		return errdefs.Errorf(errdefs.ErrNotFound, "%w: it was begun as %s", objects.ErrLost, w.st.Blob)
 	case w.st.Upload != "":
-		if err := w.complete(ctx); err != nil || w.st.Blob != "" {
+		if err := w.complete(ctx); err != nil {
 			return err
+		}
+		if w.st.Blob != "" {
+			return w.stays(ctx)
 		}
 		if err := w.checkStored(ctx, dgst); err != nil {
 			return err
@@ -154,6 +157,17 @@ func (w *writer) there(ctx context.Context) bool {
 	defer r.Close()
 	got, err := digest.FromReader(content.Until(ctx, content.NewReader(r)))
 	return err == nil && got == w.Digest()
+}
+
+// stays makes sure of a blob that its parts became. A service may take a deletion of the
+// name that came while the parts did, as a collector's of the same blob, for the later one,
+// and say all the same that the parts are an object (CompleteMultipartUpload of S3).
+func (w *writer) stays(ctx context.Context) error {
+	o, err := w.s.bucket.Stat(ctx, w.st.Blob)
+	if errors.Is(err, errdefs.ErrNotFound) || err == nil && o.Size != w.offset {
+		return errdefs.Errorf(errdefs.ErrNotFound, "%w: it was deleted while its parts came", objects.ErrLost)
+	}
+	return err
 }
 
 // checkStored hashes what was written by another algorithm than the one that

@@ -247,6 +247,46 @@ func testLostAnswer(t *testing.T, expected bool) {
 	mustHold(t, s, b)
 }
 
+// TestDeletedMeanwhile has a service put a deletion of the same blob, which came while its
+// parts did, behind the end of the upload.
+func TestDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	var bucket *objects.Bucket
+	b := contenttest.Bytes(6, 12<<20)
+	again := atomic.Bool{}
+	cfg := s3test.Start(t).Front(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ended := r.Method == http.MethodPost && r.URL.Query().Has("uploadId")
+			next.ServeHTTP(w, r)
+			if ended && !again.Swap(true) {
+				if err := bucket.Delete(t.Context(), keys(t, bucket, "blobs/")...); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	})
+	var err error
+	if bucket, err = objects.Connect(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = bucket.Close() })
+	s := newStore(t, bucket, &states{})
+	for _, want := range []error{errdefs.ErrNotFound, nil} {
+		w, err := s.Begin(content.WithExpected(t.Context(), describe(b).Digest), "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w.Offset() != 0 {
+			t.Errorf("it goes on at %d", w.Offset())
+		}
+		write(t, w, b)
+		if err := w.Commit(t.Context(), describe(b)); !errors.Is(err, want) {
+			t.Fatalf("%v, want %v", err, want)
+		}
+	}
+	mustHold(t, s, b)
+}
+
 // TestExpected has bytes come whose digest is known before them: they need not be copied,
 // and what is none of that digest never has its name.
 func TestExpected(t *testing.T) {
