@@ -69,9 +69,10 @@ func (b *Book) eachOf(
 		return c, err
 	}
 	for last := ""; ; {
-		some, err := db.All(ctx, b.db.Querier(), scanned, "SELECT "+columns+` FROM scan_listed l
-			CROSS JOIN scan_artifacts a WHERE l.repository_id = $1 AND l.digest > $2 AND a.digest = l.digest
-			ORDER BY l.digest LIMIT 100`, id, last)
+		// The page is taken first: else PostgreSQL may read all artifacts on the way to it.
+		some, err := db.All(ctx, b.db.Querier(), scanned, "SELECT "+columns+` FROM (SELECT l.digest FROM scan_listed l
+				WHERE l.repository_id = $1 AND l.digest > $2 ORDER BY l.digest LIMIT 100) chosen
+			CROSS JOIN scan_artifacts a WHERE a.digest = chosen.digest ORDER BY chosen.digest`, id, last)
 		if err != nil || len(some) == 0 {
 			return err
 		}

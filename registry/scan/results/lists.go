@@ -157,12 +157,15 @@ func (b *Book) Worst(ctx context.Context, want Query) (page []Entry, more bool, 
 	args := append(after, want.N+1)
 	if want.Project != "" {
 		args = append(args, want.Project)
-		stmt = "SELECT " + columns + `, r.name FROM scan_listed l CROSS JOIN repositories r CROSS JOIN scan_artifacts a
-			WHERE l.project_id = (SELECT p.id FROM projects p WHERE p.name = $7)
-			AND r.id = l.repository_id AND a.digest = l.digest
-			AND (l.critical, l.high, l.medium, l.digest) <= ($1, $2, $3, $4)
-			AND (l.critical, l.high, l.medium, l.digest, r.name) < ($1, $2, $3, $4, $5)
-			ORDER BY l.critical DESC, l.high DESC, l.medium DESC, l.digest DESC, r.name DESC LIMIT $6`
+		// Here too: what is told of an image is read of those alone that are on the page.
+		order := func(of string) string { return strings.ReplaceAll(worstOrder, "OF.", of+".") }
+		stmt = "SELECT " + columns + `, chosen.name FROM (SELECT l.critical, l.high, l.medium, l.digest, r.name
+				FROM scan_listed l CROSS JOIN repositories r
+				WHERE l.project_id = (SELECT p.id FROM projects p WHERE p.name = $7) AND r.id = l.repository_id
+				AND (l.critical, l.high, l.medium, l.digest) <= ($1, $2, $3, $4)
+				AND (l.critical, l.high, l.medium, l.digest, r.name) < ($1, $2, $3, $4, $5)` +
+			order("l") + "r.name DESC LIMIT " + strconv.Itoa(want.N+1) + `) chosen
+			CROSS JOIN scan_artifacts a WHERE a.digest = chosen.digest` + order("chosen") + "chosen.name DESC LIMIT $6"
 	}
 	page, err = db.All(ctx, b.db.Querier(), scanEntry, stmt, args...)
 	if err != nil {
@@ -173,6 +176,9 @@ func (b *Book) Worst(ctx context.Context, want Query) (page []Entry, more bool, 
 	}
 	return page, more, b.addTags(ctx, page)
 }
+
+// worstOrder is the order of the worst, of OF; the name of the repository comes behind it.
+const worstOrder = " ORDER BY OF.critical DESC, OF.high DESC, OF.medium DESC, OF.digest DESC, "
 
 func scanEntry(row db.Scanner) (e Entry, err error) {
 	var at int64
