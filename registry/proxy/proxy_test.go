@@ -674,6 +674,7 @@ func TestSpecs(t *testing.T) {
 	t.Parallel()
 	for upstream, want := range map[string]string{
 		"docker.io": "docker.io ", "https://registry-1.docker.io": "docker.io ", "https://ghcr.io/owner": "ghcr.io owner",
+		"https://index.docker.io/v1/": "docker.io ", "https://registry.hub.docker.com": "docker.io ", "hub.docker.com/v2": "docker.io ",
 		"http://127.0.0.1:5000/": "127.0.0.1:5000 ", "": "", "ftp://x": "", "https://user:pw@x": "", "x?y": "", "x/UPPER": "", ":5000": "",
 	} {
 		host, prefix, err := settings.ParseUpstream(upstream)

@@ -26,6 +26,33 @@ func (p *process) pushImage(repo, tag string, img distributiontest.Image) {
 
 // TestProxyStory pulls from a registry through another one, stops the first, and
 // pulls again; by skopeo too, if it is here.
+// TestProjectThatIsAProxy makes one as one makes a project.
+func TestProjectThatIsAProxy(t *testing.T) {
+	t.Parallel()
+	far, near := serve(t, t.TempDir(), "--tls=off"), serve(t, t.TempDir(), "--tls=off")
+	far.pushImage("team/app", "v1", distributiontest.NewImage(t, 1, 300))
+	step := func(stdin string, code int, want string, args ...string) {
+		t.Helper()
+		out, errs, got := here(t, stdin, append(args, "--root", near.root)...)
+		if got != code || !strings.Contains(out+errs, want) {
+			t.Errorf("%v: %d, want %d and %q\n%s%s", args, got, code, want, out, errs)
+		}
+	}
+	upstream := "http://" + far.Address
+	step(testPassword+"\n", 0, "", "project", "create", "hub", "--proxy", upstream, "--proxy-user", "admin", "--proxy-password-stdin")
+	step("", 0, "hub    "+far.Address+"   admin   *              5m0s    for ever", "proxy", "ls")
+	if status, _, body := near.do("GET", "/v2/hub/team/app/manifests/v1", nil); status != 200 {
+		t.Errorf("manifest: %d %s", status, body)
+	}
+	step("", 1, `project "hub" exists`, "project", "create", "hub", "--proxy", upstream)
+	step("", 125, "are for --proxy", "project", "create", "x", "--proxy-user", "admin")
+	step("", 1, "HOST[:PORT]", "project", "create", "x", "--proxy", "a b")
+	step("", 1, `"x"`, "project", "public", "x") // nothing is left of one that could not be made
+	step("", 0, "", "project", "create", "open", "--public", "--proxy", "https://index.docker.io/v1/")
+	step("", 0, "open   docker.io", "proxy", "ls")
+	step("", 0, "open      yes", "project", "ls")
+}
+
 func TestProxyStory(t *testing.T) {
 	t.Parallel()
 	far, near := serve(t, t.TempDir(), "--tls=off"), serve(t, t.TempDir(), "--tls=off")

@@ -180,8 +180,11 @@ func ParseUpstream(text string) (host, prefix string, err error) {
 		return "", "", invalid
 	}
 	switch host {
-	case "index.docker.io", "registry-1.docker.io", "hub.docker.com":
+	case "index.docker.io", "registry-1.docker.io", "hub.docker.com", "registry.hub.docker.com":
 		host = reference.DefaultRegistry
+		if prefix == "v1" || prefix == "v2" { // of the address by which docker keeps its password
+			prefix = ""
+		}
 	}
 	return host, prefix, nil
 }

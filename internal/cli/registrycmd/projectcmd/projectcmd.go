@@ -2,15 +2,18 @@
 package projectcmd
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"cove/errdefs"
 	"cove/internal/cli/registrycmd/command"
 	"cove/internal/cli/registrycmd/repositorycmd"
 	"cove/internal/plural"
 	"cove/registry/api"
 	"cove/registry/api/access"
+	"cove/registry/api/upstreams"
 	"cove/registry/projects"
 )
 
@@ -24,24 +27,56 @@ func New() *cobra.Command {
 
 func newProjectCreate() *cobra.Command {
 	var t command.Registry
-	var public bool
+	var public, stdin bool
+	var proxy upstreams.NewProxy
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Make a project",
 		Long: `Make a project: the first component of the names of its repositories. A push
-by the administrator to a project that does not exist makes it too.`,
+by the administrator to a project that does not exist makes it too. With --proxy
+it shows what another registry has; "registry proxy create" has all settings.`,
 		Example: `  registry project create team
-  registry project create mirror --public --root /srv/registry`,
+  registry project create mirror --public --root /srv/registry
+  registry project create hub --proxy https://docker.io`,
 		Args: command.Args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, a []string) error {
+		RunE: func(cmd *cobra.Command, a []string) (err error) {
+			if proxy.Upstream == "" && (proxy.User != "" || stdin) {
+				return command.Misused(cmd, errors.New("--proxy-user and --proxy-password-stdin are for --proxy"))
+			}
+			if stdin {
+				if proxy.Password, err = command.Secret(cmd.InOrStdin()); err != nil {
+					return err
+				}
+			}
 			return t.Do(cmd, func(r command.API) error {
+				if proxy.Upstream != "" {
+					proxy.Public = public
+					return createProxy(r, a[0], proxy)
+				}
 				return r.Post("/projects", api.NewProject{Name: a[0], Public: public}, nil)
 			})
 		},
 	}
 	t.Flags(cmd)
-	cmd.Flags().BoolVar(&public, "public", false, "let everyone pull from it, signed in or not")
+	flags := cmd.Flags()
+	flags.BoolVar(&public, "public", false, "let everyone pull from it, signed in or not")
+	flags.StringVar(&proxy.Upstream, "proxy", "", "address of a registry that it is a proxy of: docker.io, https://HOST[:PORT][/PREFIX]")
+	flags.StringVar(&proxy.User, "proxy-user", "", "account at that registry")
+	flags.BoolVar(&stdin, "proxy-password-stdin", false, "read its password from standard input")
 	return cmd
+}
+
+// createProxy makes a project that is a proxy. One that there is stays what it is.
+func createProxy(r command.API, name string, spec upstreams.NewProxy) error {
+	err := r.Get(command.Path("projects", name), &api.Project{})
+	if err == nil {
+		return errdefs.Errorf(errdefs.ErrConflict,
+			"project %q exists; registry proxy create makes a proxy of one without images", name)
+	}
+	if !errors.Is(err, errdefs.ErrNotFound) {
+		return err
+	}
+	return r.Put(command.Path("proxies", name), spec)
 }
 
 func newProjectList() *cobra.Command {
