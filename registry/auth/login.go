@@ -37,11 +37,11 @@ type Login struct {
 	users     recent.Answers[string, metadata.User]
 	tokens    recent.Answers[string, people.AccessToken] // by hash
 	byID      recent.Answers[int64, people.AccessToken]
-	uses      Uses                      // nil without one
-	key       []byte                    // of the HMAC; it lives as long as the process
-	directory atomic.Pointer[Directory] // nil, or to nil, without one
-	trust     Trust                     // nil without one
-	Accounts  func(ctx context.Context, name string) (metadata.User, error)
+	uses      Uses                                                          // nil without one
+	key       []byte                                                        // of the HMAC; as old as the process
+	directory atomic.Pointer[Directory]                                     // nil, or to nil, without one
+	trust     Trust                                                         // nil without one
+	Accounts  func(ctx context.Context, name string) (metadata.User, error) // whom a name means that signs in
 }
 
 // Directory checks the passwords of those who have none here, and returns their
