@@ -83,6 +83,37 @@ func TestMountsRefused(t *testing.T) {
 }
 
 // TestRecursion mounts a path of the host that has a mount below it.
+// TestPropagation mounts in a container, below a bind: the host has it where the bind is shared.
+func TestPropagation(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	for how, shared := range map[string]bool{"rshared": true, "shared": true, "rslave": false, "rprivate": false, "": false} {
+		dir := t.TempDir()
+		if err := unix.Mount("tmpfs", dir, "tmpfs", 0, ""); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+		if err := unix.Mount("", dir, "", unix.MS_SHARED, ""); err != nil {
+			t.Fatal(err)
+		}
+		in := filepath.Join(dir, "in")
+		if err := os.Mkdir(in, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = unix.Unmount(in, unix.MNT_DETACH) })
+		o := runspec.Options{
+			Security: record.Security{Privileged: true},
+			Volumes:  []runspec.Volume{{Source: dir, Target: "/m", Propagation: how}},
+		}
+		if out, _, err := run(t, e, o, "sh", "-c", "mount -t tmpfs none /m/in && echo > /m/in/f && ls /m/in"); err != nil || out != "f\n" {
+			t.Fatalf("%q: %q, %v", how, out, err)
+		}
+		if _, err := os.Stat(in + "/f"); (err == nil) != shared {
+			t.Errorf("%q: on the host: %v", how, err)
+		}
+	}
+}
+
 func TestRecursion(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)

@@ -32,6 +32,9 @@ func (e *StepError) Error() string {
 	if e.Exec {
 		return fmt.Sprintf("sandbox: exec %s: %s", e.command(), e.execText())
 	}
+	if strings.HasPrefix(e.Why, plan.BindSource) && e.Call == "open_tree" {
+		return fmt.Sprintf("sandbox: %s: %v", e.Why, e.Errno)
+	}
 	text := fmt.Sprintf("sandbox: %s: %s: %v", e.Why, e.Call, e.Errno)
 	switch mounting := strings.HasPrefix(e.Why, "mount "); {
 	case mounting && e.Errno == unix.ELOOP:

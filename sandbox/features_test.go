@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -113,6 +114,42 @@ func TestBinds(t *testing.T) {
 	spec.Mounts = append(spec.Mounts, specs.Mount{Destination: "/z", Source: "/no/such/dir", Options: []string{"bind"}})
 	if _, err := runSpec(t, mount.Mount{Type: "bind", Source: rootfs(t)}, spec); !errors.Is(err, errdefs.ErrNotFound) {
 		t.Errorf("a missing source: %v", err)
+	}
+}
+
+// TestMountsInOrder lists mounts as the spec has them, whatever they are: Linux 6.8 and newer
+// list them by when they were made, older ones by when they were attached.
+func TestMountsInOrder(t *testing.T) {
+	t.Parallel()
+	spec := baseSpec("cat", "/proc/self/mountinfo")
+	src, want := t.TempDir(), []string{}
+	for i, m := range []specs.Mount{
+		{Type: "tmpfs", Source: "tmpfs"},
+		{Type: "bind", Source: src, Options: []string{"rbind", "rprivate"}},
+		{Type: "tmpfs", Source: "tmpfs", Options: []string{"ro"}},
+		{Source: src, Options: []string{"bind", "ro"}},
+		{Source: src + "/", Options: []string{"bind"}},
+		{Source: src, Options: []string{"rbind", "rshared"}},
+		{Source: src, Options: []string{"bind", "slave"}},
+		{Source: src, Options: []string{"bind", "private"}},
+		{Type: "tmpfs", Source: "tmpfs"},
+	} {
+		m.Destination = fmt.Sprint("/order/", i)
+		spec.Mounts = append(spec.Mounts, m)
+		want = append(want, m.Destination)
+	}
+	r, err := runSpec(t, mount.Mount{Type: "bind", Source: rootfs(t)}, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for line := range strings.Lines(r.out) {
+		if fields := strings.Fields(line); strings.HasPrefix(fields[4], "/order/") {
+			got = append(got, fields[4])
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

@@ -108,6 +108,15 @@ func mounts(o Options, f Facts) ([]specs.Mount, error) {
 	return all, nil
 }
 
+// rootPropagation is that of a container's root. What a container mounts below a bind that is
+// shared comes to the host if the root is shared, too: so runtimes read the specification.
+func rootPropagation(binds []Bind) string {
+	if slices.ContainsFunc(binds, func(b Bind) bool { return strings.TrimPrefix(b.Propagation, "r") == "shared" }) {
+		return "shared"
+	}
+	return ""
+}
+
 // stacked is a mount of several directories, in the words of overlay(5), which any
 // runtime can mount.
 func stacked(dst string, b Bind) specs.Mount {

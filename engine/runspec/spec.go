@@ -33,6 +33,7 @@ func Assemble(img ocispec.ImageConfig, o Options, f Facts, hostName string) (*sp
 	if err != nil {
 		return nil, err
 	}
+	l.RootfsPropagation = rootPropagation(f.Binds)
 	return &specs.Spec{
 		Version:  specVersion,
 		Root:     &specs.Root{Path: "rootfs", Readonly: o.ReadOnly},

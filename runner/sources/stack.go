@@ -14,6 +14,7 @@ import (
 	"cove/layers/tree"
 	"cove/runner/record"
 	"cove/sandbox/files"
+	"cove/sandbox/plan"
 )
 
 // stack has a mount of the spec show several directories: an image's layers, or one
@@ -30,7 +31,7 @@ func (t *Taken) stack(dir record.Dir, at *specs.Mount, m record.Mounted, n int) 
 			return err
 		}
 	}
-	key := "/" + string(m.Type) + m.Target
+	key := plan.Stacked + string(m.Type) + m.Target
 	if t.Stacks == nil {
 		t.Stacks = map[string]files.Stack{}
 	}

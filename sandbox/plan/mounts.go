@@ -259,6 +259,11 @@ func (b *builder) bindMount(spec *specs.Spec, m specs.Mount, opts options) error
 		opts.attr.Propagation, opts.attr.PropagateAll = unix.MS_PRIVATE, true
 	}
 	uids, gids := check.IDMap(spec, m)
+	mapped := len(uids) > 0 || check.UsersOf(spec, m) != ""
+	if !mapped && !sharedWithHost(spec, opts) && b.sees(spec, m.Source) {
+		b.bindSeen(m, opts)
+		return nil
+	}
 	tree := b.file(File{
 		Kind: Bind, Name: m.Source, Recursive: opts.recursive, NoFollow: opts.srcLink,
 		Apart: opts.recursive && b.host.MountNamespaces, Attr: opts.attr,
@@ -269,6 +274,51 @@ func (b *builder) bindMount(spec *specs.Spec, m specs.Mount, opts options) error
 	b.attach(tree, target)
 	b.close(target)
 	return nil
+}
+
+// Stacked begins the source of a bind that is no path of the host: its parent knows what it shows.
+const Stacked = "//stack/"
+
+// BindSource begins the Why of the steps that copy what is bound.
+const BindSource = "bind source "
+
+// sees reports whether the program finds at a path of the host what its parent does: in a copy
+// of the host's mounts, over which it has the rights, and in which nothing but "/" is covered by
+// the root filesystem. /proc/self is another's.
+func (b *builder) sees(spec *specs.Spec, name string) bool {
+	at, _ := rootAt(spec)
+	if b.userns || b.host.UserNS || !check.Makes(spec, specs.MountNamespace) || at != "/" || path.Clean(name) == "/" {
+		return false
+	}
+	return !slices.ContainsFunc([]string{Stacked, "/proc/", "/dev/fd/", "/dev/std"}, func(other string) bool {
+		return strings.HasPrefix(name+"/", other)
+	})
+}
+
+// sharedWithHost reports whether what a container mounts below a bind is to be seen on the
+// host, too: as runc has it, if its root filesystem is shared, else among its own mounts only.
+func sharedWithHost(spec *specs.Spec, opts options) bool {
+	return opts.attr.Propagation == unix.MS_SHARED &&
+		propagations[spec.Linux.RootfsPropagation]&^unix.MS_REC == unix.MS_SHARED
+}
+
+// bindSeen attaches a copy that the program makes when it is the mount's turn: since Linux
+// 6.8 mounts are listed in the order in which they were made, and people expect that of the spec.
+func (b *builder) bindSeen(m specs.Mount, opts options) {
+	mounting := b.why
+	b.why = BindSource + m.Source
+	how := uint64(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
+	if opts.recursive {
+		how |= unix.AT_RECURSIVE
+	}
+	if opts.srcLink {
+		how |= unix.AT_SYMLINK_NOFOLLOW
+	}
+	tree, _ := b.get("open_tree", cwdFD(), str(m.Source), flags(how, treeFlags))
+	b.setAttributes(tree, opts.attr)
+	b.why = mounting
+	target := b.target(m.Destination, likeSource, tree)
+	b.cover(tree, target)
 }
 
 // mountedBefore reports whether the source of mount i is in the root, where it has what the
@@ -337,8 +387,10 @@ func (b *builder) setAttributes(tree Value, a MountAttr) {
 		b.call("mount_setattr", tree.arg(), str(""), flags(uint64(unix.AT_EMPTY_PATH|unix.AT_RECURSIVE), treeFlags),
 			mountAttr(a.SetAll, a.ClearAll, a.deep()), num(mountAttrSize))
 	}
-	b.call("mount_setattr", tree.arg(), str(""), flags(uint64(unix.AT_EMPTY_PATH), treeFlags),
-		mountAttr(a.Set, a.Clear, a.flat()), num(mountAttrSize))
+	if a.Set|a.Clear|a.flat() != 0 {
+		b.call("mount_setattr", tree.arg(), str(""), flags(uint64(unix.AT_EMPTY_PATH), treeFlags),
+			mountAttr(a.Set, a.Clear, a.flat()), num(mountAttrSize))
+	}
 }
 
 // leaveOut tells of options of a filesystem, which mean nothing to a bind: the kernel leaves
