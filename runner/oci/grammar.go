@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -51,8 +53,8 @@ func commands() []command {
 			(*app).spec,
 		},
 		{"features", "", "print what this runtime supports as JSON", "features", (*app).features},
-		{"checkpoint", "ID", "not supported: there is no CRIU here", "", (*app).checkpoint},
-		{"restore", "ID", "not supported: there is no CRIU here", "", (*app).checkpoint},
+		{"checkpoint", "ID", "not supported: there is no CRIU here", "", withoutCRIU("checkpoint")},
+		{"restore", "ID", "not supported: there is no CRIU here", "", withoutCRIU("restore")},
 	}
 }
 
@@ -64,7 +66,8 @@ func find(name string) (command, error) {
 	all := commands()
 	i := slices.IndexFunc(all, func(c command) bool { return c.name == name })
 	if i < 0 {
-		return command{}, errdefs.Errorf(errdefs.ErrInvalid, "unknown command %q; see cove-runtime --help", name)
+		return command{}, errdefs.Errorf(errdefs.ErrInvalid,
+			"No help topic for '%s': there is no such command; see cove-runtime --help", name) // as runc says it
 	}
 	return all[i], nil
 }
@@ -82,14 +85,16 @@ func (a *app) help(ctx context.Context, args []string) (int, error) {
 	return c.run(a, ctx, []string{"--help"})
 }
 
-// checkpoint is the command, and restore.
-func (a *app) checkpoint(_ context.Context, args []string) (int, error) {
-	if slices.ContainsFunc(args, func(s string) bool { return slices.Contains([]string{"-h", "-help", "--help"}, s) }) {
-		_, err := a.parse(flags("checkpoint"), []string{"--help"}, 0, 0)
-		return 0, err
+// withoutCRIU is a command that is there to say that it does nothing, whatever its flags.
+func withoutCRIU(name string) func(*app, context.Context, []string) (int, error) {
+	return func(a *app, _ context.Context, args []string) (int, error) {
+		if slices.ContainsFunc(args, func(s string) bool { return slices.Contains([]string{"-h", "-help", "--help"}, s) }) {
+			_, err := a.parse(flags(name), []string{"--help"}, 0, 0)
+			return 0, err
+		}
+		return 1, errdefs.Errorf(errdefs.ErrUnsupported,
+			"checkpoint and restore are not supported: cove-runtime does not use CRIU; stop the container and start it again")
 	}
-	return 1, errdefs.Errorf(errdefs.ErrUnsupported,
-		"checkpoint and restore are not supported: cove-runtime does not use CRIU; stop the container and start it again")
 }
 
 // flags is a flag set that leaves reporting to its caller.
@@ -106,22 +111,26 @@ func alias(f *flag.FlagSet, long, short string) {
 	f.Var(named.Value, short, named.Usage)
 }
 
-// usage prints the help of a command, or of all.
+// called is what people have called the program by: it may stand in runc's place, under its name.
+func called() string { return filepath.Base(os.Args[0]) }
+
+// usage prints the help of a command, or of all, in the sections of runc's.
 func (a *app) usage(f *flag.FlagSet) {
+	me := called()
 	if c, err := find(f.Name()); err == nil {
-		fmt.Fprintf(a.out, "usage: cove-runtime %s %s\n\n%s\n", c.name, c.args, c.help)
+		fmt.Fprintf(a.out, "NAME:\n   %s %s - %s\n\nUSAGE:\n   %s %[2]s %[5]s\n", me, c.name, c.help, me, c.args)
 		if c.example != "" {
-			fmt.Fprintf(a.out, "\nexample:\n  cove-runtime %s\n", c.example)
+			fmt.Fprintf(a.out, "\nEXAMPLE:\n   %s %s\n", me, c.example)
 		}
 	} else {
-		fmt.Fprint(a.out, "cove-runtime runs containers from OCI bundles.\n\n"+
-			"usage: cove-runtime [options] COMMAND …\n\ncommands (help of one: cove-runtime COMMAND --help):\n")
+		fmt.Fprintf(a.out, "NAME:\n   %s - Open Container Initiative runtime\n\n"+
+			"USAGE:\n   %[1]s [options] COMMAND …\n\nEXAMPLE:\n   %[1]s run --bundle /bundles/web web\n\n"+
+			"COMMANDS (help of one: %[1]s COMMAND --help):\n", me)
 		for _, c := range commands() {
-			fmt.Fprintf(a.out, "  %-11s %-32s %s\n", c.name, c.args, c.help)
+			fmt.Fprintf(a.out, "   %-11s %-32s %s\n", c.name, c.args, c.help)
 		}
-		fmt.Fprint(a.out, "\nexample:\n  cove-runtime run --bundle /bundles/web web\n")
 	}
-	fmt.Fprintf(a.out, "\noptions:\n  %-32s %s\n", "-h, --help", "print this help")
+	fmt.Fprintf(a.out, "\nOPTIONS:\n   %-32s %s\n", "-h, --help", "print this help")
 	f.VisitAll(func(fl *flag.Flag) {
 		if len(fl.Name) == 1 {
 			return // printed with its long name
@@ -133,7 +142,7 @@ func (a *app) usage(f *flag.FlagSet) {
 				names = "-" + short.Name + ", --" + fl.Name
 			}
 		})
-		fmt.Fprintf(a.out, "  %-32s %s\n", strings.TrimRight(names+" "+name, " "), text)
+		fmt.Fprintf(a.out, "   %-32s %s\n", strings.TrimRight(names+" "+name, " "), text)
 	})
 }
 

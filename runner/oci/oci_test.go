@@ -203,7 +203,7 @@ func TestUsage(t *testing.T) {
 	}{
 		"help":            {[]string{"--help"}, 0, ""},
 		"a command's":     {[]string{"create", "--help"}, 0, ""},
-		"unknown command": {[]string{"creat"}, 1, `unknown command "creat"`},
+		"unknown command": {[]string{"creat"}, 1, "No help topic for 'creat'"},
 		"unknown flag":    {[]string{"create", "--nope", "x"}, 1, "nope"},
 		"systemd":         {[]string{"--systemd-cgroup", "list"}, 0, ""},
 		"rootless":        {[]string{"--rootless=true", "list"}, 1, "--rootless"},

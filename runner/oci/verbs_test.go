@@ -176,7 +176,7 @@ func TestExecCgroup(t *testing.T) {
 		refused(t, f, `unknown controller "nosuch"`, "exec", "--cgroup", "nosuch:part", id, "true")
 		refused(t, f, "want one PATH", "exec", "--cgroup", "part", "--cgroup", "memory:part", id, "true")
 	}
-	refused(t, f, "leads out", "exec", "--cgroup", "../..", id, "true")
+	refused(t, f, "is not a sub cgroup path", "exec", "--cgroup", "../..", id, "true")
 }
 
 // TestSpec runs what spec writes, for root and for a user namespace.
@@ -221,19 +221,19 @@ func TestHelp(t *testing.T) {
 		t.Error("help in other words differs")
 	}
 	for _, c := range commands() {
-		if !strings.Contains(all, "\n  "+c.name+" ") {
+		if !strings.Contains(all, "\n   "+c.name+" ") {
 			t.Errorf("%s is not in the help", c.name)
 		}
 		one := f.must(c.name, "--help")
-		if !strings.HasPrefix(one, "usage: cove-runtime ") || !strings.Contains(one, "\n"+c.help+"\n") || f.must("help", c.name) != one {
+		if !strings.HasPrefix(one, "NAME:\n   "+called()+" "+c.name+" - "+c.help+"\n") || f.must("help", c.name) != one {
 			t.Errorf("%s --help: %q", c.name, one)
 		}
 	}
 	if exec := f.must("exec", "-h"); !strings.Contains(exec, "-e, --env NAME=VALUE") {
 		t.Errorf("%q", exec)
 	}
-	refused(t, f, `unknown command "nosuch"`, "nosuch")
-	refused(t, f, `unknown command "nosuch"`, "help", "nosuch")
+	refused(t, f, "No help topic for 'nosuch'", "nosuch")
+	refused(t, f, "No help topic for 'nosuch'", "help", "nosuch")
 	refused(t, f, "see cove-runtime run --help", "run", "--nosuch", "x")
 }
 

@@ -19,7 +19,7 @@ func (g *Group) Below(paths map[string]string) (*Group, error) {
 	sub := &Group{host: g.host, path: g.path, below: map[string]string{}}
 	for controller, name := range paths {
 		if slices.Contains(strings.Split(name, "/"), "..") {
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "cgroup: bad sub cgroup path: %q leads out of the container's group", name)
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "cgroup: bad path: %s is not a sub cgroup path of the container's", name)
 		}
 		if controller != "" && g.host.Mode == host.CgroupV2 {
 			return nil, errdefs.Errorf(errdefs.ErrInvalid,
@@ -40,7 +40,7 @@ func (g *Group) Below(paths map[string]string) (*Group, error) {
 				delete(sub.below, h.Name) // it holds no controller, and nobody made the group there
 			default:
 				return nil, errdefs.Errorf(host.ErrKind(err),
-					"cgroup: adding pid of the new process to %s: %w", sub.dir(h), err)
+					"cgroup: adding pid of the new process to %s/cgroup.procs: %w", sub.dir(h), err)
 			}
 		}
 		if !found {
