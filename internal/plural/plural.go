@@ -9,9 +9,9 @@ import (
 )
 
 // counted is a number in a format, with the word behind it that says of what.
-var counted = regexp.MustCompile(`%d ([a-z]+s)\b|%[-+# 0-9.]*[a-zA-Z%]`)
+var counted = regexp.MustCompile(`%d [a-z]+s\b(?: are\b)?|%[-+# 0-9.]*[a-zA-Z%]`)
 
-// Sprintf is fmt.Sprintf, but that the word behind a %d, as of "%d tags", is the one for one
+// Sprintf is fmt.Sprintf, but that the words behind a %d, as of "%d tags are", are those for one
 // thing where the number is 1.
 func Sprintf(format string, args ...any) string {
 	at := 0
@@ -29,8 +29,11 @@ func Sprintf(format string, args ...any) string {
 	return fmt.Sprintf(format, args...)
 }
 
-// One is the word for one of what a plural names.
+// One is the word for one of what a plural names; with " are" behind it, that is " is".
 func One(word string) string {
+	if several, ok := strings.CutSuffix(word, " are"); ok {
+		return One(several) + " is"
+	}
 	if stem, ok := strings.CutSuffix(word, "ies"); ok {
 		return stem + "y"
 	}

@@ -18,6 +18,8 @@ func TestSprintf(t *testing.T) {
 		{"%s: %d vulnerabilities%s", []any{"grype", 1, ", 1 low"}, "grype: 1 vulnerability, 1 low"},
 		{"%d%% of %d files", []any{1, 1}, "1% of 1 file"},
 		{"%d stay", []any{1}, "1 stay"},
+		{"%d tags are back, %d entries are lost", []any{1, 1}, "1 tag is back, 1 entry is lost"},
+		{"%d tags are back, %d areas", []any{2, 1}, "2 tags are back, 1 area"},
 		{"%d of them", []any{int64(1)}, "1 of them"},
 	} {
 		if got := plural.Sprintf(c.format, c.args...); got != c.want {

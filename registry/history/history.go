@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"cove/internal/plural"
+
 	"github.com/opencontainers/go-digest"
 
 	"cove/errdefs"
@@ -223,7 +225,7 @@ func (h *History) restoreAll(ctx context.Context, repo string, there int) (strin
 			return "", err
 		}
 	}
-	done := fmt.Sprintf("%d artifacts of %s are back", back, repo)
+	done := plural.Sprintf("%d artifacts of %s are back", back, repo)
 	if lost > 0 {
 		done += fmt.Sprintf(", %d are collected", lost)
 	}

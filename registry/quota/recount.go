@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"cove/internal/plural"
+
 	"cove/errdefs"
 	"cove/registry/audit"
 	"cove/registry/auth"
@@ -94,6 +96,6 @@ func (q *Quotas) Kind() jobs.Kind {
 			return "", jobs.Final(errdefs.Errorf(errdefs.ErrCorrupt,
 				"what these projects use was not counted right, and is now: %s", strings.Join(wrong, ", ")))
 		}
-		return fmt.Sprintf("%d projects, all as counted", len(all)), nil
+		return plural.Sprintf("%d projects, all as counted", len(all)), nil
 	}}
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"cove/internal/plural"
+
 	"github.com/docker/go-units"
 	"golang.org/x/time/rate"
 
@@ -273,7 +275,7 @@ func (r *running) limited(src copy.Source) copy.Source {
 func (r *running) say() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.work.Say(fmt.Sprintf("%d tags done, %s sent", r.done, units.HumanSize(float64(r.total))))
+	r.work.Say(plural.Sprintf("%d tags done, %s sent", r.done, units.HumanSize(float64(r.total))))
 }
 
 // count adds bytes that were sent.

@@ -1,8 +1,13 @@
 package retention
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
+
+	"cove/internal/plural"
 )
 
 // Outcome is what came of a run, or would come of it. A job says it in words, of which
@@ -27,9 +32,13 @@ const (
 	toldDry  = "nothing was deleted: this run would have "
 )
 
+// read are the numbers of both, as there is one or several of each.
+var read = regexp.MustCompile(`^deleted (\d+) artifacts? and (\d+) manifests? that went with them, kept (\d+); ` +
+	`(\d+) bytes? stop counting(?:; (\d+) stay that changed meanwhile)?`)
+
 // String says it in words.
 func (o Outcome) String() string {
-	text := fmt.Sprintf(told, o.Artifacts, o.Parts, o.Kept, o.Bytes)
+	text := plural.Sprintf(told, o.Artifacts, o.Parts, o.Kept, o.Bytes)
 	if o.Stay > 0 {
 		text += fmt.Sprintf(toldStay, o.Stay)
 	}
@@ -42,10 +51,14 @@ func (o Outcome) String() string {
 // OutcomeOf reads what the note of a job says; false for one that says nothing yet.
 func OutcomeOf(note string) (o Outcome, ok bool) {
 	note, o.DryRun = strings.CutPrefix(note, toldDry)
-	main, rest, _ := strings.Cut(note, " counting")
-	_, err := fmt.Sscanf(main+" counting", told, &o.Artifacts, &o.Parts, &o.Kept, &o.Bytes)
-	if rest != "" && err == nil {
-		_, err = fmt.Sscanf(rest, toldStay, &o.Stay)
+	m := read.FindStringSubmatch(note)
+	if m == nil {
+		return o, false
 	}
-	return o, err == nil
+	var n [5]int64
+	for i, digits := range m[1:] {
+		n[i], _ = strconv.ParseInt(cmp.Or(digits, "0"), 10, 64) // digits, and no more than a run has counted
+	}
+	o.Artifacts, o.Parts, o.Kept, o.Bytes, o.Stay = int(n[0]), int(n[1]), int(n[2]), n[3], int(n[4])
+	return o, true
 }

@@ -35,8 +35,8 @@ type sentence struct {
 var (
 	verb   = regexp.MustCompile(`%[.0-9]*[a-z]`)
 	filled = regexp.MustCompile(`\{\d\}`)
-	// things are the plural behind a number, which is another word for one of them.
-	things = regexp.MustCompile(`^ [a-z]+s\b`)
+	// things are the plural behind a number, and its verb, which are other words for one of them.
+	things = regexp.MustCompile(`^ [a-z]+s\b(?: are\b)?`)
 )
 
 // newSentence makes the pattern of what a format makes.
