@@ -4,6 +4,7 @@ package plural
 
 import (
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 )
@@ -27,6 +28,11 @@ func Sprintf(format string, args ...any) string {
 		return number + " " + One(word)
 	})
 	return fmt.Sprintf(format, args...)
+}
+
+// Fprintf is fmt.Fprintf with such words.
+func Fprintf(w io.Writer, format string, args ...any) (int, error) {
+	return io.WriteString(w, Sprintf(format, args...))
 }
 
 // One is the word for one of what a plural names; with " are" behind it, that is " is".

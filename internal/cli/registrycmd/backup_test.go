@@ -55,7 +55,7 @@ func TestBackupStory(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect("", 1, "missing  blob "+dgst.String(), "restore", "--verify", folder)
-	expect("", 1, "1 contents are missing", "restore", folder, "--root", filepath.Join(dir, "lossy"))
+	expect("", 1, "1 content is missing", "restore", folder, "--root", filepath.Join(dir, "lossy"))
 }
 
 // TestMigrateStory moves the schema of a stopped registry down and up.

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/internal/cli/registrycmd/command"
+	"cove/internal/plural"
 	"cove/registry/fsck"
 	"cove/registry/server"
 )
@@ -44,7 +45,7 @@ stopped. Push the image again, and it is whole.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(out, "read %d contents, %.1f MB, in %v; %d lost or damaged; %d foreign; "+
+			_, err = plural.Fprintf(out, "read %d contents, %.1f MB, in %v; %d lost or damaged; %d foreign; "+
 				"%d belong to nobody and will be collected\n", done.Contents, float64(done.Bytes)/1e6,
 				time.Since(start).Round(time.Millisecond), wrong-foreign, foreign, done.Strays)
 			switch {

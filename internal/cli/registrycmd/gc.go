@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/internal/cli/registrycmd/command"
+	"cove/internal/plural"
 	"cove/registry/auth"
 	"cove/registry/garbage"
 	"cove/registry/server"
@@ -63,7 +64,7 @@ func collectNow(cmd *cobra.Command, t *command.Target) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "removed %d contents (%s), %d blobs from repositories, %d unfinished uploads\n",
+	_, err = plural.Fprintf(cmd.OutOrStdout(), "removed %d contents (%s), %d blobs from repositories, %d unfinished uploads\n",
 		got.Blobs, units.HumanSize(float64(got.Bytes)), got.Memberships, got.Uploads)
 	return err
 }
@@ -79,7 +80,7 @@ func listRemovable(cmd *cobra.Command, g *garbage.Reader) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(cmd.ErrOrStderr(), "%d contents (%s) would go\n", n, units.HumanSize(float64(total)))
+	_, err := plural.Fprintf(cmd.ErrOrStderr(), "%d contents (%s) would go\n", n, units.HumanSize(float64(total)))
 	return err
 }
 
@@ -109,7 +110,7 @@ func writeStatus(w io.Writer, st garbage.Status) error {
 	if !st.Oldest.IsZero() {
 		due += fmt.Sprintf(", the first since %s", command.Stamp(st.Oldest))
 	}
-	_, err := fmt.Fprintf(w, `stored:    %d contents, %s
+	_, err := plural.Fprintf(w, `stored:    %d contents, %s
 to review: %d, of them due: %s
 uploads:   %d unfinished
 going:     %d contents that a collection was cut off at

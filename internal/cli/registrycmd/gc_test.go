@@ -54,7 +54,7 @@ func TestGarbageStory(t *testing.T) {
 		return strings.Contains(out, "the next collection takes it from there")
 	})
 	gc(0, looseDigest+" 22B", "--dry-run")
-	gc(0, "1 contents (22B) would go", "--dry-run")
+	gc(0, "1 content (22B) would go", "--dry-run")
 	if status, _, _ := p.do("DELETE", "/v2/team/app/manifests/"+manifest, nil); status != 202 {
 		t.Fatalf("delete: %d", status)
 	}

@@ -14,6 +14,7 @@ import (
 	"cove/content/s3store/objects"
 	"cove/internal/atomicfile"
 	"cove/internal/cli/registrycmd/command"
+	"cove/internal/plural"
 	"cove/registry/migrate"
 	"cove/registry/server"
 )
@@ -122,7 +123,7 @@ func (i *importer) summary(out io.Writer, done migrate.Report) error {
 		did = "linked"
 	}
 	t := done.Total
-	_, err := fmt.Fprintf(out, "found %d repositories, %d manifests and %d tags; added %d manifests, %s %d blobs (%s)\n",
+	_, err := plural.Fprintf(out, "found %d repositories, %d manifests and %d tags; added %d manifests, %s %d blobs (%s)\n",
 		len(done.Repositories), t.Manifests, t.Tags, t.Added, did, t.Blobs, units.HumanSize(float64(t.Bytes)))
 	if err == nil && t.Manifests > 0 && t.Tags == 0 {
 		_, err = fmt.Fprintln(out, "the storage names no tags, as that of Harbor 2.15: bring them by --tags")

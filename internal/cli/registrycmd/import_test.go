@@ -50,7 +50,7 @@ func TestImportStory(t *testing.T) {
 	p := serve(t, root, "--tls=off")
 	imports(1, "needs the registry to be stopped")
 	p.Stop()
-	imports(0, "found 1 repositories, 1 manifests and 1 tags; added 1 manifests, copied 2 blobs (9B)")
+	imports(0, "found 1 repository, 1 manifest and 1 tag; added 1 manifest, copied 2 blobs (9B)")
 	imports(0, "added 0 manifests, linked 0 blobs", "--link")
 	for want, args := range map[string][]string{
 		"say where it is, by --endpoint or --region": {"s3://old/storage"},

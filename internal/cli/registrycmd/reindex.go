@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/internal/cli/registrycmd/command"
+	"cove/internal/plural"
 	"cove/registry/server"
 )
 
@@ -36,7 +37,7 @@ says that some record could not be followed.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(out, "the database has %d repositories, %d manifests and %d tags of the records; %d contents are lost\n",
+			_, err = plural.Fprintf(out, "the database has %d repositories, %d manifests and %d tags of the records; %d contents are lost\n",
 				done.Repositories, done.Manifests, done.Tags, done.Lost)
 			if err == nil && problems > 0 {
 				err = fmt.Errorf("%d records could not be followed; push their images again", problems)

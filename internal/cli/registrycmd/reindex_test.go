@@ -45,7 +45,7 @@ func TestReindexStory(t *testing.T) {
 		}
 	}
 	if out, errs, code := here(t, "", "reindex", "--root", root); code != 0 ||
-		!strings.Contains(out, "1 repositories, 1 manifests and 1 tags of the records; 0 contents are lost") {
+		!strings.Contains(out, "1 repository, 1 manifest and 1 tag of the records; 0 contents are lost") {
 		t.Fatalf("reindex: %d %s%s", code, out, errs)
 	}
 	p = serve(t, root, "--tls=off")

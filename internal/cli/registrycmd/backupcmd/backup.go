@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/internal/cli/registrycmd/command"
+	"cove/internal/plural"
 	"cove/registry/backup"
 	"cove/registry/server"
 )
@@ -54,7 +55,7 @@ has lost.`,
 			if err = errors.Join(err, to.Close()); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(notes, "%s: %d contents, %s, in %v\n", a[0], done.Blobs,
+			_, err = plural.Fprintf(notes, "%s: %d contents, %s, in %v\n", a[0], done.Blobs,
 				units.HumanSize(float64(done.Bytes)), time.Since(start).Round(time.Millisecond))
 			return errors.Join(err, missing(done))
 		},

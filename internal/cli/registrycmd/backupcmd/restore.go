@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/internal/cli/registrycmd/command"
+	"cove/internal/plural"
 	"cove/registry/backup"
 	"cove/registry/fsck"
 	"cove/registry/server"
@@ -79,10 +80,10 @@ func verified(cmd *cobra.Command, from backup.Reader) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "the backup of %s has %d contents, %s; %d are missing or damaged\n",
+	_, err = plural.Fprintf(out, "the backup of %s has %d contents, %s; %d are missing or damaged\n",
 		command.Stamp(s.Made), s.Blobs, units.HumanSize(float64(s.Bytes)), wrong)
 	if err == nil && wrong > 0 {
-		err = fmt.Errorf("the backup is not whole: %d contents are missing or damaged", wrong)
+		err = errors.New(plural.Sprintf("the backup is not whole: %d contents are missing or damaged", wrong))
 	}
 	return err
 }
@@ -100,11 +101,11 @@ func restored(cmd *cobra.Command, t *command.Target, from backup.Reader) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "the registry is as it was at %s: %d contents, %s, were read again and compared; "+
+	_, err = plural.Fprintf(out, "the registry is as it was at %s: %d contents, %s, were read again and compared; "+
 		"%d are lost or damaged\n", command.Stamp(done.Made), done.Checked.Contents,
 		units.HumanSize(float64(done.Checked.Bytes)), wrong)
 	if err == nil && wrong > 0 {
-		err = fmt.Errorf("%d contents are missing: the backup did not have them; push their images again", wrong)
+		err = errors.New(plural.Sprintf("%d contents are missing: the backup did not have them; push their images again", wrong))
 	}
 	return err
 }
