@@ -34,7 +34,7 @@ func TestSaid(t *testing.T) {
 		"rule 3: template latestPushedK takes a number from 1 to 9, not -4": "规则 3：模板 latestPushedK 须有 1 至 9 的数字，不能是 -4",
 		`endpoint "far": the password has no user`:                          `端点 "far"：有密码而没有用户名`,
 		"nothing was deleted: this run would have deleted 1 artifact and 0 manifests that went with them, kept 2; 5 bytes stop counting": "没有删除任何内容：实际运行时会删除了 1 个制品和随之的 0 个清单，保留 2 个；5 字节不再计入",
-		"2 of 9 tags failed; the first, team/app:v1: registry far: the password has no user":                                              "9 个标签中有 2 个失败；第一个是 team/app:v1：仓库 far：有密码而没有用户名",
+		"2 of 9 tags failed; the first, team/app:v1: registry far: the password has no user":                                             "9 个标签中有 2 个失败；第一个是 team/app:v1：仓库 far：有密码而没有用户名",
 		"{0} images of {1}": "{0} images of {1}", "": "", "x": "x",
 		`user "ann" may not put labels on artifacts of team/app; ask an administrator of the project`: `用户 "ann" 无权给 team/app 的制品加标记；请联系项目管理员`,
 		`user "ann" may not manage users; ask an administrator of the registry`:                       `用户 "ann" 无权管理用户；请联系仓库管理员`,
