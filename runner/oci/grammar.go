@@ -28,10 +28,7 @@ func commands() []command {
 			"create --bundle /bundles/web web", (*app).create,
 		},
 		{"start", "ID", "run the process of a created container", "start web", (*app).start},
-		{
-			"run", "[options] ID", "create and start; without -d wait for the end", "run -d -b /bundles/web web",
-			(*app).run,
-		},
+		{"run", "[options] ID", "create and start; without -d wait for the end", "run -d -b /bundles/web web", (*app).run},
 		{"state", "ID", "print the state as JSON", "state web", (*app).state},
 		{"kill", "[--all] ID [SIGNAL]", "send a signal (default TERM)", "kill web HUP", (*app).kill},
 		{"delete", "[-f] ID", "remove a stopped container; -f kills it first", "delete -f web", (*app).delete},
@@ -40,18 +37,12 @@ func commands() []command {
 		{"ps", "[-f json|table] ID [PS-OPTIONS]", "list a container's processes", "ps web -o pid,args", (*app).ps},
 		{"pause", "ID", "freeze all processes", "pause web", (*app).pause},
 		{"resume", "ID", "let them go on", "resume web", (*app).resume},
-		{
-			"update", "-r FILE|--LIMIT VALUE… ID", "change limits", "update --memory 512m --pids-limit 100 web",
-			(*app).update,
-		},
+		{"update", "-r FILE|--LIMIT VALUE… ID", "change limits", "update --memory 512m web", (*app).update},
 		{
 			"events", "[--stats] [--interval TIME] ID", "print what a container uses, and kills for want of memory",
 			"events --interval 1s web", (*app).events,
 		},
-		{
-			"spec", "[-b DIR] [--rootless]", "write a config.json to begin with", "spec --bundle /bundles/web",
-			(*app).spec,
-		},
+		{"spec", "[-b DIR] [--rootless]", "write a config.json to begin with", "spec -b /bundles/web", (*app).spec},
 		{"features", "", "print what this runtime supports as JSON", "features", (*app).features},
 		{"checkpoint", "ID", "not supported: there is no CRIU here", "", withoutCRIU("checkpoint")},
 		{"restore", "ID", "not supported: there is no CRIU here", "", withoutCRIU("restore")},
@@ -88,7 +79,8 @@ func (a *app) help(ctx context.Context, args []string) (int, error) {
 // withoutCRIU is a command that is there to say that it does nothing, whatever its flags.
 func withoutCRIU(name string) func(*app, context.Context, []string) (int, error) {
 	return func(a *app, _ context.Context, args []string) (int, error) {
-		if slices.ContainsFunc(args, func(s string) bool { return slices.Contains([]string{"-h", "-help", "--help"}, s) }) {
+		asks := func(arg string) bool { return slices.Contains([]string{"-h", "-help", "--help"}, arg) }
+		if slices.ContainsFunc(args, asks) {
 			_, err := a.parse(flags(name), []string{"--help"}, 0, 0)
 			return 0, err
 		}
