@@ -119,6 +119,7 @@ func (l *link) take(host *netlink.Handle, pool *ipam.Pool, owner string) (listen
 func (l *link) assign(pool *ipam.Pool) (ipam.Lease, error) {
 	lease := ipam.Lease{
 		Ports: l.ports, Veth: l.got.Veth, MAC: l.at.MAC, Name: l.name, Aliases: slices.Clone(l.at.Aliases),
+		Links: l.at.Links,
 	}
 	if l.hostname != "" && l.hostname != ids.Short(l.container) {
 		lease.Aliases = append(lease.Aliases, l.hostname)

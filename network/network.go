@@ -22,6 +22,8 @@ import (
 	"net/netip"
 	"slices"
 
+	"cove/network/ipam"
+
 	"cove/network/namespace"
 	"cove/network/publish"
 )
@@ -79,6 +81,8 @@ type Attachment struct {
 	Name    string `json:"name"`
 	// Aliases are further names of the container on it.
 	Aliases []string `json:"aliases,omitempty"`
+	// Links are containers on it that this one finds by names of its own, beside those of Config.
+	Links []Link `json:"links,omitempty"`
 	// IP, IP6 and MAC are asked for; without, they are chosen.
 	IP  netip.Addr `json:"ip,omitzero"`
 	IP6 netip.Addr `json:"ip6,omitzero"`
@@ -93,11 +97,7 @@ type Attachment struct {
 }
 
 // Link is a container that another finds by a name that nobody else has for it.
-type Link struct {
-	ID    string `json:"id"`
-	Name  string `json:"name"` // when they were linked
-	Alias string `json:"alias"`
-}
+type Link = ipam.Link
 
 // Attached is what a running container got of one network.
 type Attached struct {
@@ -129,7 +129,7 @@ func (a Attached) end() namespace.End {
 
 // AsksNothing reports whether the name of the network says everything.
 func (a Attachment) AsksNothing() bool {
-	return len(a.Aliases)+len(a.LinkLocal)+len(a.Options) == 0 && !a.IP.IsValid() && !a.IP6.IsValid() && a.MAC == ""
+	return len(a.Aliases)+len(a.Links)+len(a.LinkLocal)+len(a.Options) == 0 && !a.IP.IsValid() && !a.IP6.IsValid() && a.MAC == ""
 }
 
 // OnNamed reports whether the container is on a network that somebody made, where

@@ -52,6 +52,11 @@ func both(was, now network.Attachment) network.Attachment {
 			now.Aliases = append(now.Aliases, alias)
 		}
 	}
+	for _, l := range was.Links {
+		if !slices.ContainsFunc(now.Links, func(n network.Link) bool { return n.Alias == l.Alias }) {
+			now.Links = append(now.Links, l)
+		}
+	}
 	if !now.IP.IsValid() {
 		now.IP = was.IP
 	}

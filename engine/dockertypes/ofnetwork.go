@@ -72,6 +72,9 @@ func (n *NetworkSettings) attached(cfg record.Config, state net.State) {
 			NetworkID: at.Network, MacAddress: at.MAC, Aliases: at.Aliases, GwPriority: at.Priority,
 			DriverOpts: at.Options,
 		}
+		for _, l := range at.Links {
+			ep.Links = append(ep.Links, strings.TrimPrefix(l.Name, "/")+":"+l.Alias)
+		}
 		if at.Network == "" {
 			ep.NetworkID = definition.PredefinedID(at.Name)
 		} else {

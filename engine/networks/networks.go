@@ -274,6 +274,9 @@ func (ns *Networks) ConnectNetwork(ctx context.Context, ref, net string, flags p
 		return err
 	}
 	c, err := ns.networkOf(ctx, ref, &at)
+	if err == nil {
+		err = ns.findLinked(ctx, at.Links, at.Network != "")
+	}
 	if err != nil {
 		return err
 	}
@@ -315,6 +318,9 @@ func (ns *Networks) resolve(at *network.Attachment) error {
 		switch {
 		case len(at.Aliases) > 0:
 			return errNoAliases
+		case len(at.Links) > 0:
+			return errdefs.Errorf(errdefs.ErrInvalid, "network %s: what is connected to it gets no links; "+
+				"create the container with --link, or link it on a network that was made", at.Name)
 		case at.IP.IsValid() || at.IP6.IsValid():
 			return errdefs.Errorf(errdefs.ErrInvalid,
 				"user specified IP address is supported on user defined networks only")
@@ -422,26 +428,31 @@ func checkNames(o *runspec.Options) error {
 	return etc.CheckResolver(o.DNS, o.DNSSearch, o.DNSOptions)
 }
 
-// checkLinks replaces the names of linked containers by ids. On networks that somebody
-// made one is looked for when it is asked for, so it may come later.
+// checkLinks looks at the links of a new container.
 func (ns *Networks) checkLinks(ctx context.Context, o *runspec.Options) error {
 	if len(o.Links) > 0 && (o.Network == string(network.Host) ||
 		strings.HasPrefix(o.Network, string(network.ContainerPrefix))) {
 		return errdefs.Errorf(errdefs.ErrInvalid, "conflicting options: network %s cannot be used with links",
 			o.Network)
 	}
-	for i, l := range o.Links {
+	return ns.findLinked(ctx, o.Links, onNamed(o))
+}
+
+// findLinked replaces the names of linked containers by ids. On networks that somebody
+// made one is looked for when it is asked for, so it may come later.
+func (ns *Networks) findLinked(ctx context.Context, links []network.Link, named bool) error {
+	for i, l := range links {
 		name := strings.TrimPrefix(l.ID, "/")
-		o.Links[i].Alias = cmp.Or(l.Alias, name)
+		links[i].Alias = cmp.Or(l.Alias, name)
 		c, err := ns.parts.Container(ctx, l.ID)
-		if errors.Is(err, errdefs.ErrNotFound) && onNamed(o) {
-			o.Links[i].ID, o.Links[i].Name = "", name
+		if errors.Is(err, errdefs.ErrNotFound) && named {
+			links[i].ID, links[i].Name = "", name
 			continue
 		}
 		if err != nil {
 			return fmt.Errorf("could not get container for %s: %w", l.ID, err)
 		}
-		o.Links[i].ID, o.Links[i].Name = c.ID(), c.Name()
+		links[i].ID, links[i].Name = c.ID(), c.Name()
 	}
 	return nil
 }

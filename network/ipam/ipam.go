@@ -56,6 +56,15 @@ type Lease struct {
 	// Name is the container's; Aliases are further ones on this network.
 	Name    string   `json:"name,omitempty"`
 	Aliases []string `json:"aliases,omitempty"`
+	// Links are others on this network that it alone has these names for.
+	Links []Link `json:"links,omitempty"`
+}
+
+// Link is a container that another finds by a name that nobody else has for it.
+type Link struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"` // when they were linked
+	Alias string `json:"alias"`
 }
 
 // Alive reports whether the process that connected the container has not ended.

@@ -118,7 +118,8 @@ func (p *page) fill(b *book, pool *ipam.Pool) {
 	if pool == nil {
 		return
 	}
-	if _, p.mine = pool.Leases[b.id]; !p.mine {
+	var own ipam.Lease
+	if own, p.mine = pool.Leases[b.id]; !p.mine {
 		return
 	}
 	p.names, p.addrs = map[string][]ipam.Lease{}, map[netip.Addr]string{}
@@ -136,14 +137,20 @@ func (p *page) fill(b *book, pool *ipam.Pool) {
 		}
 	}
 	linked := map[string][]ipam.Lease{} // apart: a link leads to a container, not to another link
-	for alias, to := range b.links {
-		found := p.names[strings.ToLower(to.Name)]
-		if l, ok := pool.Leases[to.ID]; ok {
+	link := func(alias, id, name string) {
+		found := p.names[strings.ToLower(name)]
+		if l, ok := pool.Leases[id]; ok {
 			found = []ipam.Lease{l}
 		}
 		if len(found) > 0 {
 			linked[strings.ToLower(alias)] = found
 		}
+	}
+	for alias, to := range b.links {
+		link(alias, to.ID, to.Name)
+	}
+	for _, to := range own.Links {
+		link(to.Alias, to.ID, to.Name)
 	}
 	maps.Copy(p.names, linked)
 }

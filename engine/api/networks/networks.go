@@ -225,7 +225,7 @@ func (a *API) connect(w http.ResponseWriter, r *route.Request) error {
 	var flags parse.NetworkFlags
 	text := r.Param("id")
 	if ep := body.EndpointConfig; ep != nil {
-		flags.Aliases, flags.MAC = ep.Aliases, ep.MacAddress
+		flags.Aliases, flags.Links, flags.MAC = ep.Aliases, ep.Links, ep.MacAddress
 		if ep.IPAMConfig != nil {
 			flags.IP, flags.IP6 = ep.IPAMConfig.IPv4Address, ep.IPAMConfig.IPv6Address
 			flags.LinkLocal = ep.IPAMConfig.LinkLocalIPs
@@ -235,9 +235,6 @@ func (a *API) connect(w http.ResponseWriter, r *route.Request) error {
 		}
 		if ep.GwPriority != 0 {
 			text = fmt.Sprintf("name=%s,gw-priority=%d", text, ep.GwPriority)
-		}
-		if len(ep.Links) > 0 {
-			return errdefs.Errorf(errdefs.ErrUnsupported, "network %s: links are not supported", text)
 		}
 	}
 	err := a.engine.ConnectNetwork(r.Context(), body.Container, text, flags)

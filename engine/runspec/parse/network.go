@@ -19,6 +19,7 @@ type NetworkFlags struct {
 	Aliases      []string
 	IP, IP6, MAC string
 	LinkLocal    []string
+	Links        []string // CONTAINER[:ALIAS], of networks that are connected to later
 	Options      []string // KEY=VALUE, of its end
 }
 
@@ -82,6 +83,13 @@ func (f NetworkFlags) Apply(at *network.Attachment) (err error) {
 		if err = linkLocal(at, at.Name, text); err != nil {
 			return err
 		}
+	}
+	for _, text := range f.Links {
+		link, err := Link(text)
+		if err != nil {
+			return err
+		}
+		at.Links = append(at.Links, link)
 	}
 	for _, text := range f.Options {
 		if err := driverOption(at, text); err != nil {

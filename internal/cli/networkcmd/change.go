@@ -108,12 +108,12 @@ func connect(a *app.App) *cobra.Command {
 		Args:    app.ExactArgs(2),
 	}
 	cmd.Flags().StringArrayVar(&flags.Aliases, "alias", nil, "further name of the container on this network")
+	cmd.Flags().StringArrayVar(&flags.Links, "link", nil,
+		"another container on this network, by a name of its own: CONTAINER[:ALIAS]")
 	cmd.Flags().StringVar(&flags.IP, "ip", "", "its address, as 10.5.0.9")
 	cmd.Flags().StringVar(&flags.IP6, "ip6", "", "its IPv6 address, as fd00:5::9")
 	cmd.Flags().StringArrayVar(&flags.LinkLocal, "link-local-ip", nil,
 		"further address of it, as 169.254.8.8 or fe80::8")
-	const noLink = "give the other container a name here: network connect --alias NAME NETWORK CONTAINER"
-	app.Register(cmd.Flags(), app.Only{Name: "link", Why: noLink})
 	cmd.Flags().StringArrayVar(&flags.Options, "driver-opt", nil,
 		"option of its end: com.docker.network.endpoint.ifname=NAME, or .sysctls=net.ipv4.conf.IFNAME.KEY=VALUE")
 	cmd.Flags().IntVar(&priority, "gw-priority", 0, "the network with the highest has the default route, from a start on")
