@@ -165,6 +165,13 @@ $(CYCLONEDX):
 bench: deps-bench build $(BUILDX) ## measure against the peers, interleaved; writes bench/results.md
 	$(GO) run ./bench
 
+OLDER := $(CACHE)/older/bin/registry
+.PHONY: $(OLDER)
+$(OLDER):
+	rm -rf $(CACHE)/older && mkdir -p $(CACHE)/older
+	git archive "$$(git log -1 --format=%H -- registry/metadata/migrations)^" | tar -xC $(CACHE)/older
+	$(MAKE) -C $(CACHE)/older web && cd $(CACHE)/older && $(GO) build -o bin/registry ./cmd/registry
+
 .PHONY: soak
 soak: deps-test deps-soak $(COSIGN) $(SYFT) $(GRYPE) $(GRYPEDB) $(TRIVY) ## what only shows after long: a million questions to the resolver, hundreds of kills and cuts of the power, a gibibyte through one stream, a blob of five
 	SOAK_QUERIES=1000000 $(GO) test ./network/resolve -run TestSoak -count=1 -v -timeout 60m
@@ -172,6 +179,9 @@ soak: deps-test deps-soak $(COSIGN) $(SYFT) $(GRYPE) $(GRYPEDB) $(TRIVY) ## what
 	  -args -kills=200 -cuts=100 -maintenance-kills=30 -replica-kills=100 -backup-kills=20 -large-blob=5368709120 \
 	  -mixed-for=10m -mixed-clients=8 -mixed-size=1048576 -mixed-pause=30s -mixed-lease=20s \
 	  -storm=2000 -storm-for=20s -storm-stall=30s -crowd=2000
+# The registry of before the newest step of the schema, beside this one.
+	$(MAKE) $(OLDER)
+	$(GO) test ./internal/cli/registrycmd -run TestRollingUpgrade -count=1 -v -timeout 10m -args -older=$(OLDER)
 # What 10,000 members, 1,000 groups, 1,000 robots and 500 rules of one project cost each decision.
 	$(GO) test ./registry/server -run '^$$' -bench BenchmarkRights -benchtime 300x -timeout 30m
 # Images that grype scans, through an adapter of Harbor's API of scanners.

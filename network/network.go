@@ -129,7 +129,8 @@ func (a Attached) end() namespace.End {
 
 // AsksNothing reports whether the name of the network says everything.
 func (a Attachment) AsksNothing() bool {
-	return len(a.Aliases)+len(a.Links)+len(a.LinkLocal)+len(a.Options) == 0 && !a.IP.IsValid() && !a.IP6.IsValid() && a.MAC == ""
+	return len(a.Aliases)+len(a.Links)+len(a.LinkLocal)+len(a.Options) == 0 &&
+		!a.IP.IsValid() && !a.IP6.IsValid() && a.MAC == ""
 }
 
 // OnNamed reports whether the container is on a network that somebody made, where

@@ -320,7 +320,7 @@ func (ns *Networks) resolve(at *network.Attachment) error {
 			return errNoAliases
 		case len(at.Links) > 0:
 			return errdefs.Errorf(errdefs.ErrInvalid, "network %s: what is connected to it gets no links; "+
-				"create the container with --link, or link it on a network that was made", at.Name)
+				"a container is linked there when it is created, and later on networks that people make", at.Name)
 		case at.IP.IsValid() || at.IP6.IsValid():
 			return errdefs.Errorf(errdefs.ErrInvalid,
 				"user specified IP address is supported on user defined networks only")

@@ -24,8 +24,6 @@ func (p *process) pushImage(repo, tag string, img distributiontest.Image) {
 	}
 }
 
-// TestProxyStory pulls from a registry through another one, stops the first, and
-// pulls again; by skopeo too, if it is here.
 // TestProjectThatIsAProxy makes one as one makes a project.
 func TestProjectThatIsAProxy(t *testing.T) {
 	t.Parallel()
@@ -53,6 +51,8 @@ func TestProjectThatIsAProxy(t *testing.T) {
 	step("", 0, "open      yes", "project", "ls")
 }
 
+// TestProxyStory pulls from a registry through another one, stops the first, and
+// pulls again; by skopeo too, if it is here.
 func TestProxyStory(t *testing.T) {
 	t.Parallel()
 	far, near := serve(t, t.TempDir(), "--tls=off"), serve(t, t.TempDir(), "--tls=off")

@@ -27,18 +27,27 @@ type pair struct {
 	database *metadatatest.Server
 	service  *s3test.Server
 
-	roots   [2]string
-	config  string
-	servers [2]atomic.Pointer[process] // nil while one is dead
-	served  atomic.Int64               // when one last acknowledged something, in microseconds
-	slowest time.Duration              // of the other one's next acknowledgement after a kill
+	roots    [2]string
+	programs [2]string // that serve
+	config   string
+	servers  [2]atomic.Pointer[process] // nil while one is dead
+	pushed   atomic.Uint64              // how many images, which are all different
+	served   atomic.Int64               // when one last acknowledged something, in microseconds
+	slowest  time.Duration              // of the other one's next acknowledgement after a kill
 }
 
 // newPair starts them; gc is what their collectors are told.
 func newPair(t *testing.T, gc string) *pair {
 	t.Helper()
+	return newPairOf(t, gc, os.Args[0])
+}
+
+// newPairOf is newPair of a program.
+func newPairOf(t *testing.T, gc, program string) *pair {
+	t.Helper()
 	p := &pair{
 		t: t, database: metadatatest.Postgres(t), service: s3test.Start(t), roots: [2]string{t.TempDir(), t.TempDir()},
+		programs: [2]string{program, program},
 	}
 	p.config = p.configure(gc)
 	for i := range p.servers {
@@ -69,7 +78,7 @@ storage:
 
 func (p *pair) start(i int) {
 	p.t.Helper()
-	p.servers[i].Store(serve(p.t, p.roots[i], "--config", p.config, "--tls=off"))
+	p.servers[i].Store(serveBy(p.t, p.programs[i], p.roots[i], "--config", p.config, "--tls=off"))
 }
 
 // any asks one of the servers, and the other one when that is dead; a server that
@@ -152,29 +161,37 @@ func (p *pair) kill(i int) {
 	p.start(i)
 }
 
+// pushing has three clients push until it is told to stop.
+func (p *pair) pushing(l *ledger) (stop func()) {
+	var ended atomic.Bool
+	var pushers sync.WaitGroup
+	for worker := range 3 {
+		pushers.Go(func() {
+			for !ended.Load() {
+				p.pushImage(l, p.pushed.Add(1), fmt.Sprintf("kill/w%d", worker))
+			}
+		})
+	}
+	return func() {
+		ended.Store(true)
+		pushers.Wait()
+	}
+}
+
 // TestReplicasAreKilled kills one of two servers, again and again, while clients
 // send each request to any of them. What was acknowledged is there, at both.
 func TestReplicasAreKilled(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, "{interval: 1s}")
 	l := &ledger{blobs: map[string]digest.Digest{}, manifests: map[string]digest.Digest{}}
-	var ended atomic.Bool
-	var pushers sync.WaitGroup
-	for worker := range 3 {
-		pushers.Go(func() {
-			for i := 0; !ended.Load(); i++ {
-				p.pushImage(l, uint64(worker)<<32|uint64(i), fmt.Sprintf("kill/w%d", worker))
-			}
-		})
-	}
+	stop := p.pushing(l)
 	for n := range *replicaKills {
 		before := l.size()
 		waitFor(t, "a blob between two kills", func() bool { return l.size() > before })
 		time.Sleep(time.Duration(rand.IntN(200)) * time.Millisecond)
 		p.kill(n % 2)
 	}
-	ended.Store(true)
-	pushers.Wait()
+	stop()
 	lost := 0
 	for i := range p.servers {
 		lost += l.verify(p.servers[i].Load(), true)
