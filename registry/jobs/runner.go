@@ -69,18 +69,20 @@ func (w *Work) Read(into any) error {
 
 // Remember has the next try of the work, by whichever server, begin with other arguments.
 func (w *Work) Remember(ctx context.Context, database *metadata.DB, args any) error {
+	return database.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error { return w.RememberIn(ctx, tx, args) })
+}
+
+// RememberIn is Remember in the transaction of the work itself.
+func (w *Work) RememberIn(ctx context.Context, tx *metadata.Tx, args any) error {
 	text, err := json.Marshal(args)
 	if err != nil {
 		return err
 	}
-	err = database.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
-		_, err := tx.Tx.Exec(ctx, "UPDATE jobs SET args = $2 WHERE id = $1", w.ID, string(text))
+	if _, err := tx.Tx.Exec(ctx, "UPDATE jobs SET args = $2 WHERE id = $1", w.ID, string(text)); err != nil {
 		return db.Unavailable(err)
-	})
-	if err == nil {
-		w.Args = text
 	}
-	return err
+	w.Args = text
+	return nil
 }
 
 // Say tells how far the work is. It may be called often: only the newest is kept.

@@ -118,7 +118,7 @@ func (r Request) check() error {
 // Repository gives a repository another full name, in its project or in another.
 func (n *Names) Repository(ctx context.Context, by auth.Caller, r Request) (Done, error) {
 	r.From, r.To = metadata.CanonicalName(r.From), metadata.CanonicalName(r.To)
-	return n.do(ctx, by, r)
+	return n.do(ctx, by, r, nil)
 }
 
 // Project gives a project another name, and with it all of its repositories.
@@ -126,10 +126,13 @@ func (n *Names) Project(ctx context.Context, by auth.Caller, r Request) (Done, e
 	if !r.Project() {
 		return Done{}, errdefs.Errorf(errdefs.ErrInvalid, "project %q: that is no project's name", r.From)
 	}
-	return n.do(ctx, by, r)
+	return n.do(ctx, by, r, nil)
 }
 
-func (n *Names) do(ctx context.Context, by auth.Caller, r Request) (done Done, err error) {
+// within is what else the transaction of a rename does; nil is nothing.
+type within func(context.Context, *metadata.Tx, Done) error
+
+func (n *Names) do(ctx context.Context, by auth.Caller, r Request, also within) (done Done, err error) {
 	if err := r.check(); err != nil {
 		return Done{}, err
 	}
@@ -145,7 +148,7 @@ func (n *Names) do(ctx context.Context, by auth.Caller, r Request) (done Done, e
 	if why := n.cfg.ReadOnly(); why != "" {
 		return Done{}, errdefs.Errorf(errdefs.ErrUnsupported, "%s", why)
 	}
-	done, err = n.run(ctx, by, r)
+	done, err = n.run(ctx, by, r, also)
 	if err == nil {
 		n.cfg.Renamed()
 	}
@@ -201,18 +204,31 @@ func (n *Names) byServer(ctx context.Context, by auth.Caller, r Request) (done D
 	return done, nil
 }
 
+// asked are the arguments of a job. What is done is written there with the rename itself, so
+// that who takes the job of a server that was killed just then does not look for the old name.
+type asked struct {
+	Request
+	Done *Done `json:"done,omitempty"`
+}
+
 // Kind does what is asked for beside a server, as the operator of the machine.
 func (n *Names) Kind() jobs.Kind {
 	return jobs.Kind{Name: JobKind, Run: func(ctx context.Context, w *jobs.Work) (string, error) {
-		var r Request
-		if err := w.Read(&r); err != nil {
+		var a asked
+		if err := w.Read(&a); err != nil {
 			return "", err
 		}
-		done, err := n.do(ctx, auth.Operator(), r)
-		if err != nil {
-			return "", jobs.Final(err)
+		if a.Done == nil {
+			remember := func(ctx context.Context, tx *metadata.Tx, done Done) error {
+				return w.RememberIn(ctx, tx, asked{a.Request, &done})
+			}
+			done, err := n.do(ctx, auth.Operator(), a.Request, remember)
+			if err != nil {
+				return "", jobs.Final(err)
+			}
+			a.Done = &done
 		}
-		note, err := json.Marshal(done)
+		note, err := json.Marshal(a.Done)
 		return string(note), err
 	}}
 }

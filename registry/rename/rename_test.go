@@ -2,6 +2,7 @@ package rename_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -23,6 +24,7 @@ import (
 	"cove/registry/auth/rights"
 	"cove/registry/history"
 	"cove/registry/immutable"
+	"cove/registry/jobs"
 	"cove/registry/metadata"
 	"cove/registry/metadata/metadatatest"
 	"cove/registry/metadata/names"
@@ -476,6 +478,36 @@ func TestRenameWhilePushing(t *testing.T) {
 			if m, err := other.ManifestByTag(t.Context(), "crew/app", tag); err != nil || m.Digest != dgst {
 				t.Errorf("%s is not beside the bytes: %v %v", tag, m.Digest, err)
 			}
+		}
+	})
+}
+
+// TestTakenOver runs the job of a rename once more, as who takes it from a server that was
+// killed after the transaction does.
+func TestTakenOver(t *testing.T) {
+	t.Parallel()
+	metadatatest.Each(t, func(t *testing.T, open func(testing.TB, func() time.Time) *metadata.DB) {
+		s := newSite(t, open, "team")
+		s.pushed("team/app", "v1", "a")
+		kind, w := s.Names.Kind(), &jobs.Work{}
+		s.must(s.db.Update(t.Context(), func(ctx context.Context, tx *metadata.Tx) (err error) {
+			w.Kind = kind.Name
+			w.Args, err = json.Marshal(rename.Request{From: "team/app", To: "team/web", Keep: keep})
+			if err == nil {
+				w.ID, _, err = jobs.Add(ctx, tx, jobs.New{Kind: kind.Name, Subject: "team/app", Args: w.Args})
+			}
+			return err
+		}))
+		first, err := kind.Run(t.Context(), w)
+		s.must(err)
+		again := &jobs.Work{}
+		again.ID, again.Kind = w.ID, w.Kind
+		var args string
+		s.must(s.db.Querier().Row(t.Context(), "SELECT args FROM jobs WHERE id = $1", w.ID).Scan(&args))
+		again.Args = []byte(args)
+		second, err := kind.Run(t.Context(), again)
+		if err != nil || second != first || !strings.Contains(first, "team/web") {
+			t.Errorf("first %s, then %s, %v", first, second, err)
 		}
 	})
 }

@@ -20,7 +20,7 @@ import (
 // run renames. The records beside the bytes are written by the new names first, most of
 // them before the transaction; within it, when nobody else can push, those that have come
 // since. So whatever is cut off leaves a record too many, and none too few.
-func (n *Names) run(ctx context.Context, by auth.Caller, r Request) (done Done, err error) {
+func (n *Names) run(ctx context.Context, by auth.Caller, r Request, also within) (done Done, err error) {
 	moves := beside{n.cfg.DB, n.cfg.Records, map[pair]records.Copied{}, map[pair][]string{}}
 	repos, err := affected(ctx, n.cfg.DB.Querier(), r)
 	if err == nil {
@@ -42,9 +42,17 @@ func (n *Names) run(ctx context.Context, by auth.Caller, r Request) (done Done, 
 		if err := moves.copy(ctx, repos); err != nil {
 			return err
 		}
-		return moves.sync(ctx)
+		if err := moves.sync(ctx); err != nil || also == nil {
+			return err
+		}
+		return also(ctx, tx, done)
 	})
-	return done, errors.Join(err, moves.settle(context.WithoutCancel(ctx), err == nil))
+	settled := moves.settle(context.WithoutCancel(ctx), err == nil)
+	if err == nil && settled != nil { // it has its new name, whatever is left of the old one
+		done.Notes = append(done.Notes, fmt.Sprintf("records of the old name could not be removed: %v", settled))
+		return done, nil
+	}
+	return done, errors.Join(err, settled)
 }
 
 // pair is a repository by its old and its new name.
