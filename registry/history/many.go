@@ -162,7 +162,7 @@ func (h *History) untag(ctx context.Context, w *jobs.Work) (string, error) {
 		return "", err
 	}
 	stay, last := 0, ""
-	told := func() string { return plural.Sprintf("%d tags are deleted, %d immutable ones stay", gone, stay) }
+	told := func() string { return plural.Sprintf("%d tags are deleted, %d stay, as immutable", gone, stay) }
 	for {
 		names, err := chosen(ctx, h.db.Querier(), id, of, last)
 		if err != nil || len(names) == 0 {
@@ -230,7 +230,7 @@ func (h *History) retag(ctx context.Context, w *jobs.Work) (string, error) {
 		return "", err
 	}
 	lost, last := 0, int64(0)
-	told := func() string { return plural.Sprintf("%d tags are back, %d name what is collected", back, lost) }
+	told := func() string { return plural.Sprintf("%d tags are back, %d lost to a collection", back, lost) }
 	for {
 		gone, err := untagged(ctx, h.db.Querier(), id, untag, last)
 		if err != nil || len(gone) == 0 {

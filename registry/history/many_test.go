@@ -208,14 +208,14 @@ func testServersEndWithinAJob(p *past) {
 	stop()
 	p.run()
 	close(p.held.next)
-	if j := p.wait(job); j.State != jobs.Done || j.Note != fmt.Sprintf("%d tags are deleted, 0 immutable ones stay", many) {
+	if j := p.wait(job); j.State != jobs.Done || j.Note != fmt.Sprintf("%d tags are deleted, 0 stay, as immutable", many) {
 		p.Errorf("%+v", j)
 	}
 	back, err := p.Retag(p.Context(), p.ada, "team/app", job)
 	if err != nil {
 		p.Fatal(err)
 	}
-	if j := p.wait(back); j.State != jobs.Done || j.Note != fmt.Sprintf("%d tags are back, 0 name what is collected", many) {
+	if j := p.wait(back); j.State != jobs.Done || j.Note != fmt.Sprintf("%d tags are back, 0 lost to a collection", many) {
 		p.Errorf("%+v", j)
 	}
 }

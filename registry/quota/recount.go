@@ -2,7 +2,6 @@ package quota
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"cove/internal/plural"
@@ -71,7 +70,7 @@ func (q *Quotas) recount(ctx context.Context, by auth.Caller, p metadata.Project
 		r.Mended = true
 		return audit.Record(ctx, tx, by, audit.Change{
 			Action: "quota.mend", Object: p.Name,
-			Detail: fmt.Sprintf("%d digests, %d bytes used, %d waiting; %d repositories",
+			Detail: plural.Sprintf("%d digests, %d bytes used, %d waiting; %d repositories",
 				len(r.Differences)+len(r.Holders), r.Used, r.Waiting, r.Repositories),
 		})
 	})

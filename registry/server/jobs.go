@@ -27,13 +27,13 @@ func (s *Server) kinds() []jobs.Kind {
 			if errors.Is(err, store.ErrCollecting) {
 				return "a collection was going on", nil
 			}
-			return plural.Sprintf("removed %d contents (%s), %d blobs from repositories, %d unfinished uploads", got.Blobs,
+			return plural.Sprintf("removed %d contents (%s), %d blobs from repositories, %d uploads that nobody finished", got.Blobs,
 				units.HumanSize(float64(got.Bytes)), got.Memberships, got.Uploads), err
 		},
 	}, jobs.Kind{
 		Name: policies.ProxyEviction, Run: func(ctx context.Context, _ *jobs.Work) (string, error) {
 			n, err := s.upstream.Evict(ctx, s.registry)
-			return plural.Sprintf("removed %d tags and manifests", n), err
+			return plural.Sprintf("removed tags and manifests: %d", n), err
 		},
 	})
 }

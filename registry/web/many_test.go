@@ -44,7 +44,7 @@ func manyTags(t *testing.T, s *webtest.Site) {
 	eve.Get("/repositories/team/app", 200)
 	eve.Post("/tags/delete/team/app", form(), 403)
 	ada.Post("/tags/delete/team/app", form(), 303)
-	wait(t, ada, "1202 tags are deleted, 1 immutable ones stay")
+	wait(t, ada, "1202 tags are deleted, 1 stay, as immutable")
 	page = ada.Get("/repositories/team/app", 200)
 	for _, stays := range []string{":stable", ":buildx", ":Build_7"} {
 		if !strings.Contains(page, `href="/artifacts/team/app`+stays+`"`) {
@@ -63,7 +63,7 @@ func manyTags(t *testing.T, s *webtest.Site) {
 	ada.Post("/tags/restore/team/app", url.Values{"job": {"12"}}, 404)
 	ada.Get("/repositories/team/app", 200)
 	ada.Post("/tags/restore/team/app", url.Values{"job": {job[1]}}, 303)
-	wait(t, ada, "1201 tags are back, 0 name what is collected")
+	wait(t, ada, "1201 tags are back, 0 lost to a collection")
 	if page = ada.Get("/repositories/team/app", 200); !strings.Contains(page, "1205 tags") {
 		t.Errorf("not all are back:\n%s", page)
 	}

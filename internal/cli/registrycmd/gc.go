@@ -64,7 +64,7 @@ func collectNow(cmd *cobra.Command, t *command.Target) error {
 	if err != nil {
 		return err
 	}
-	_, err = plural.Fprintf(cmd.OutOrStdout(), "removed %d contents (%s), %d blobs from repositories, %d unfinished uploads\n",
+	_, err = plural.Fprintf(cmd.OutOrStdout(), "removed %d contents (%s), %d blobs from repositories, %d uploads that nobody finished\n",
 		got.Blobs, units.HumanSize(float64(got.Bytes)), got.Memberships, got.Uploads)
 	return err
 }

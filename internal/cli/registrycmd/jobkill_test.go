@@ -41,7 +41,7 @@ func TestKilledJobs(t *testing.T) {
 			w.deletedOnce("one/app", manyArtifacts-1)
 			w.cut("restore", fmt.Sprintf("%d artifacts of one/app are back", manyArtifacts-1),
 				func() int { return w.tags("one/app") - 1 }, "tag", "restore", "one/app")
-			w.cut("untag", fmt.Sprintf("%d tags are deleted, 0 immutable ones stay", manyArtifacts),
+			w.cut("untag", fmt.Sprintf("%d tags are deleted, 0 stay, as immutable", manyArtifacts),
 				func() int { return manyArtifacts - w.tags("one/app") }, "untag", "one/app")
 			w.cut("delete", fmt.Sprint(manyArtifacts), func() int { return manyArtifacts - w.tags("two/app") }, "repository", "rm", "two/app")
 			w.deletedOnce("two/app", manyArtifacts)

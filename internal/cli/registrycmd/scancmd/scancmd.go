@@ -265,7 +265,7 @@ func newSummary() *cobra.Command {
 				if !list.Table() {
 					return list.Print(cmd, "", rows[:1])
 				}
-				_, err = fmt.Fprintf(
+				_, err = plural.Fprintf(
 					cmd.ErrOrStderr(),
 					"%d of %d images are scanned, %d could not be, %d wait; %d databases\n",
 					o.Scanned,
