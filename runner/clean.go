@@ -103,9 +103,14 @@ func (r *Runner) cleanHalves(context.Context) (removed []string, err error) {
 		return nil, nil
 	}
 	for _, e := range entries {
-		creating, half := strings.CutPrefix(e.Name(), record.CreatingPrefix)
-		tag, _, _ := strings.Cut(creating, "-")
-		if half && !process.TagEnded(tag) || !half && !strings.HasPrefix(e.Name(), record.RemovingPrefix) {
+		half, creating := strings.CutPrefix(e.Name(), record.CreatingPrefix)
+		if !creating {
+			var removing bool
+			if half, removing = strings.CutPrefix(e.Name(), record.RemovingPrefix); !removing {
+				continue
+			}
+		}
+		if tag, _, _ := strings.Cut(half, "-"); !process.TagEnded(tag) {
 			continue
 		}
 		err = errors.Join(err, os.RemoveAll(filepath.Join(base, e.Name())))

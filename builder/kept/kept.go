@@ -100,7 +100,9 @@ func (s *Store) Take(key, what string) (*Dir, error) {
 // lockPlace makes the directory and locks it. One that was pruned meanwhile is made again.
 func lockPlace(place string) (*os.File, error) {
 	for {
-		if err := os.MkdirAll(place, 0o700); err != nil {
+		if err := os.MkdirAll(place, 0o700); errors.Is(err, fs.ErrExist) {
+			continue // it was there, and was pruned when that was looked at
+		} else if err != nil {
 			return nil, err
 		}
 		if lock, err := lockThere(place); !errors.Is(err, fs.ErrNotExist) {

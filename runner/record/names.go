@@ -75,8 +75,8 @@ func Unclaim(root, name, id string) error {
 	return nil
 }
 
-// RemovingPrefix begins the name of a record that is being deleted. Whoever sees
-// one may go on with it.
+// RemovingPrefix begins the name of a record that is being deleted; the tag of the process that
+// does so comes next. When that has ended, whoever sees one goes on with it.
 const RemovingPrefix = ".removing-"
 
 // Remove deletes a container's name and directory. It is first renamed, so that
@@ -87,7 +87,7 @@ func (d Dir) Remove() error {
 			return err
 		}
 	}
-	going := filepath.Join(Containers(d.Root()), RemovingPrefix+d.ID())
+	going := filepath.Join(Containers(d.Root()), RemovingPrefix+process.Tag()+"-"+d.ID())
 	if err := os.Rename(string(d), going); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("runner: removing container %s: %w", d.ID(), err)
 	}

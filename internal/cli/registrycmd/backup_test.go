@@ -30,12 +30,12 @@ func TestBackupStory(t *testing.T) {
 	}
 	folder, file := filepath.Join(dir, "folder"), filepath.Join(dir, "registry.tar")
 	for range 2 {
-		expect("", 0, "1 contents, 20B, in ", "backup", folder, "--root", root)
+		expect("", 0, "1 content, 20B, in ", "backup", folder, "--root", root)
 	}
-	expect("", 0, "1 contents", "backup", file, "--root", root)
-	piped := expect("", 0, "-: 1 contents", "backup", "-", "--root", root)
+	expect("", 0, "1 content", "backup", file, "--root", root)
+	piped := expect("", 0, "-: 1 content", "backup", "-", "--root", root)
 	for from, stdin := range map[string]string{folder: "", file: "", "-": piped} {
-		expect(stdin, 0, "has 1 contents, 20B; 0 are missing or damaged", "restore", "--verify", from)
+		expect(stdin, 0, "has 1 content, 20B; 0 are missing or damaged", "restore", "--verify", from)
 	}
 	expect("", 1, "is no backup of a registry", "restore", "--verify", os.Args[0])
 	expect("", 1, "is no whole backup", "restore", "--verify", t.TempDir())
@@ -43,7 +43,7 @@ func TestBackupStory(t *testing.T) {
 	expect("", 1, "another registry serves it", "restore", file, "--root", root)
 
 	restored := filepath.Join(dir, "restored")
-	expect("", 0, "1 contents, 20B, were read again and compared; 0 are lost or damaged", "restore", file, "--root", restored)
+	expect("", 0, "1 content, 20B, were read again and compared; 0 are lost or damaged", "restore", file, "--root", restored)
 	q := serve(t, restored, "--tls=off")
 	if status, _, got := q.do("GET", "/v2/team/app/blobs/"+dgst.String(), nil); status != 200 || string(got) != string(blob) {
 		t.Errorf("restored: %d %q", status, got)

@@ -234,7 +234,7 @@ func TestRetentionCommands(t *testing.T) {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	step("deleted 1 artifacts", 0, "job", "show", job)
+	step("deleted 1 artifact", 0, "job", "show", job)
 	step("(Retention)", 0, "tag", "deleted", "team/app")
 	step(first+" is back", 0, "tag", "restore", "team/app@"+first)
 	step("is no rule", 125, "retention", "rm", "team", "first")
