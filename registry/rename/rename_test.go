@@ -489,7 +489,7 @@ func TestTakenOver(t *testing.T) {
 	metadatatest.Each(t, func(t *testing.T, open func(testing.TB, func() time.Time) *metadata.DB) {
 		s := newSite(t, open, "team")
 		s.pushed("team/app", "v1", "a")
-		kind, w := s.Names.Kind(), &jobs.Work{}
+		kind, w := s.Kind(), &jobs.Work{}
 		s.must(s.db.Update(t.Context(), func(ctx context.Context, tx *metadata.Tx) (err error) {
 			w.Kind = kind.Name
 			w.Args, err = json.Marshal(rename.Request{From: "team/app", To: "team/web", Keep: keep})
