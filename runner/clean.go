@@ -103,14 +103,7 @@ func (r *Runner) cleanHalves(context.Context) (removed []string, err error) {
 		return nil, nil
 	}
 	for _, e := range entries {
-		half, creating := strings.CutPrefix(e.Name(), record.CreatingPrefix)
-		if !creating {
-			var removing bool
-			if half, removing = strings.CutPrefix(e.Name(), record.RemovingPrefix); !removing {
-				continue
-			}
-		}
-		if tag, _, _ := strings.Cut(half, "-"); !process.TagEnded(tag) {
+		if tag, half := record.Half(e.Name()); !half || !process.TagEnded(tag) {
 			continue
 		}
 		err = errors.Join(err, os.RemoveAll(filepath.Join(base, e.Name())))

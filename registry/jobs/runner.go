@@ -69,7 +69,9 @@ func (w *Work) Read(into any) error {
 
 // Remember has the next try of the work, by whichever server, begin with other arguments.
 func (w *Work) Remember(ctx context.Context, database *metadata.DB, args any) error {
-	return database.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error { return w.RememberIn(ctx, tx, args) })
+	return database.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		return w.RememberIn(ctx, tx, args)
+	})
 }
 
 // RememberIn is Remember in the transaction of the work itself.

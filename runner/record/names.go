@@ -206,3 +206,14 @@ func dropName(root, name string) error {
 	}
 	return nil
 }
+
+// Half is the tag of the process that makes or removes the record of a name; false for a whole one.
+func Half(name string) (tag string, ok bool) {
+	for _, prefix := range []string{CreatingPrefix, RemovingPrefix} {
+		if rest, ok := strings.CutPrefix(name, prefix); ok {
+			tag, _, _ = strings.Cut(rest, "-")
+			return tag, true
+		}
+	}
+	return "", false
+}
