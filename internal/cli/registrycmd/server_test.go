@@ -30,6 +30,8 @@ var (
 	served = regexp.MustCompile(`,"state":\{[^{}]*\}`) // of upstreams: who serves knows it alone
 	links  = regexp.MustCompile(`https?://\S+/password\?token=[A-Z2-7]{26}\n`)
 	blanks = regexp.MustCompile(` {2,}`)
+	// Jobs wait or run at one moment and not at the next.
+	queued = regexp.MustCompile(`(?m)^([a-z-]+)  \d  \d  (TIME)? *$`)
 )
 
 func settledText(text, address string) string {
@@ -45,7 +47,7 @@ func settledText(text, address string) string {
 		text = strings.ReplaceAll(text, strings.ReplaceAll(who, `\n`, "\n"), strings.NewReplacer("admin", "WHO", `\n`, "\n").Replace(who))
 	}
 	text = strings.ReplaceAll(text, `"by":"(Operator)"`, `"by":"WHO"`)
-	return blanks.ReplaceAllString(text, "  ")
+	return queued.ReplaceAllString(blanks.ReplaceAllString(text, "  "), "$1  SOME")
 }
 
 // everywhere are commands that are the same on a registry's own machine and from afar:
