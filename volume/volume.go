@@ -276,7 +276,12 @@ func (s *Store) Remove(name string) error {
 	case err == nil:
 		s.log.Tell(event(name, events.Destroy))
 	}
-	return errors.Join(err, os.RemoveAll(gone))
+	if left := os.RemoveAll(gone); left != nil {
+		// Nobody's from here on: this process may live for long, and anybody may go on with it.
+		nobodys := strings.Replace(gone, removingPrefix+process.Tag(), removingPrefix+"left", 1)
+		return errors.Join(err, left, os.Rename(gone, nobodys))
+	}
+	return err
 }
 
 // RemoveAnonymous deletes those of the named volumes that nobody named.

@@ -28,7 +28,7 @@ func commands() []command {
 			"create --bundle /bundles/web web", (*app).create,
 		},
 		{"start", "ID", "run the process of a created container", "start web", (*app).start},
-		{"run", "[options] ID", "create and start; wait for the end, without -d", "run -d -b /web web", (*app).run},
+		{"run", "[options] ID", "create and start; wait for its end unless -d", "run -d -b /web web", (*app).run},
 		{"state", "ID", "print the state as JSON", "state web", (*app).state},
 		{"kill", "[--all] ID [SIGNAL]", "send a signal (default TERM)", "kill web HUP", (*app).kill},
 		{"delete", "[-f] ID", "remove a stopped container; -f kills it first", "delete -f web", (*app).delete},

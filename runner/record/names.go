@@ -92,6 +92,8 @@ func (d Dir) Remove() error {
 		return fmt.Errorf("runner: removing container %s: %w", d.ID(), err)
 	}
 	if err := os.RemoveAll(going); err != nil {
+		// Nobody's from here on, so that anybody goes on with it: this process may live for long.
+		_ = os.Rename(going, filepath.Join(Containers(d.Root()), RemovingPrefix+d.ID()))
 		return fmt.Errorf("runner: removing container %s: %w", d.ID(), err)
 	}
 	return nil
@@ -177,9 +179,8 @@ func exists(root, id string) bool {
 func creating(root, id string) bool {
 	entries, err := os.ReadDir(Containers(root))
 	return err == nil && slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
-		rest, ok := strings.CutPrefix(e.Name(), CreatingPrefix)
-		tag, ok2 := strings.CutSuffix(rest, "-"+id)
-		return ok && ok2 && !process.TagEnded(tag)
+		tag, half := strings.CutSuffix(e.Name(), "-"+id)
+		return half && !process.TagEnded(strings.TrimPrefix(tag, CreatingPrefix))
 	})
 }
 
