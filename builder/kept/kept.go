@@ -100,15 +100,20 @@ func (s *Store) Take(key, what string) (*Dir, error) {
 // lockPlace makes the directory and locks it. One that was pruned meanwhile is made again.
 func lockPlace(place string) (*os.File, error) {
 	for {
-		if err := os.MkdirAll(place, 0o700); errors.Is(err, fs.ErrExist) {
-			continue // it was there, and was pruned when that was looked at
-		} else if err != nil {
+		if err := os.MkdirAll(place, 0o700); err != nil && !pruned(place, err) {
 			return nil, err
 		}
 		if lock, err := lockThere(place); !errors.Is(err, fs.ErrNotExist) {
 			return lock, err
 		}
 	}
+}
+
+// pruned reports whether a directory was not made because it was there, and has gone since, or
+// gone and come again. A link to nothing is there, too, and stays.
+func pruned(place string, err error) bool {
+	fi, there := os.Lstat(place)
+	return errors.Is(err, fs.ErrExist) && (errors.Is(there, fs.ErrNotExist) || there == nil && fi.IsDir())
 }
 
 // lockThere locks a directory that is there. A lock that has gone with another directory of that

@@ -9,11 +9,10 @@ import (
 	"strconv"
 	"time"
 
-	"cove/internal/plural"
-
 	"github.com/opencontainers/go-digest"
 
 	"cove/errdefs"
+	"cove/internal/plural"
 	"cove/registry/auth"
 	"cove/registry/auth/rights"
 	"cove/registry/db"

@@ -7,11 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"cove/internal/plural"
-
 	"github.com/opencontainers/go-digest"
 
 	"cove/errdefs"
+	"cove/internal/plural"
 	"cove/registry/audit"
 	"cove/registry/auth"
 	"cove/registry/db"

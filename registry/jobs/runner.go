@@ -69,22 +69,28 @@ func (w *Work) Read(into any) error {
 
 // Remember has the next try of the work, by whichever server, begin with other arguments.
 func (w *Work) Remember(ctx context.Context, database *metadata.DB, args any) error {
-	return database.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
-		return w.RememberIn(ctx, tx, args)
+	text, err := json.Marshal(args)
+	if err != nil {
+		return err
+	}
+	err = database.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		return w.RememberIn(ctx, tx, json.RawMessage(text))
 	})
+	if err == nil {
+		w.Args = text
+	}
+	return err
 }
 
-// RememberIn is Remember in the transaction of the work itself.
+// RememberIn is Remember in the transaction of the work itself, which may still fail: this try
+// keeps the arguments that it began with.
 func (w *Work) RememberIn(ctx context.Context, tx *metadata.Tx, args any) error {
 	text, err := json.Marshal(args)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Tx.Exec(ctx, "UPDATE jobs SET args = $2 WHERE id = $1", w.ID, string(text)); err != nil {
-		return db.Unavailable(err)
-	}
-	w.Args = text
-	return nil
+	_, err = tx.Tx.Exec(ctx, "UPDATE jobs SET args = $2 WHERE id = $1", w.ID, string(text))
+	return db.Unavailable(err)
 }
 
 // Say tells how far the work is. It may be called often: only the newest is kept.

@@ -4,9 +4,8 @@ import (
 	"context"
 	"strings"
 
-	"cove/internal/plural"
-
 	"cove/errdefs"
+	"cove/internal/plural"
 	"cove/registry/audit"
 	"cove/registry/auth"
 	"cove/registry/jobs"

@@ -8,14 +8,13 @@ import (
 	"sync"
 	"time"
 
-	"cove/internal/plural"
-
 	"github.com/docker/go-units"
 	"golang.org/x/time/rate"
 
 	"cove/distribution/copy"
 	"cove/errdefs"
 	"cove/internal/limit"
+	"cove/internal/plural"
 	"cove/registry/auth"
 	"cove/registry/db"
 	"cove/registry/jobs"

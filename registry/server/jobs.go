@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 
-	"cove/internal/plural"
-
 	"github.com/docker/go-units"
 
 	"cove/distribution"
 	"cove/distribution/client"
 	"cove/distribution/filter"
+	"cove/internal/plural"
 	"cove/registry/garbage"
 	"cove/registry/history"
 	"cove/registry/jobs"

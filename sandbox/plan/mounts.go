@@ -287,12 +287,14 @@ const BindSource = "bind source "
 // the root filesystem. /proc/self is another's.
 func (b *builder) sees(spec *specs.Spec, name string) bool {
 	at, _ := rootAt(spec)
-	if b.userns || b.host.UserNS || !check.Makes(spec, specs.MountNamespace) || at != "/" || path.Clean(name) == "/" {
+	clean := path.Clean(name)
+	if b.userns || b.host.UserNS || !check.Makes(spec, specs.MountNamespace) || at != "/" || clean == "/" {
 		return false
 	}
-	return !slices.ContainsFunc([]string{Stacked, "/proc/", "/dev/fd/", "/dev/std"}, func(other string) bool {
-		return strings.HasPrefix(name+"/", other)
-	})
+	return !strings.HasPrefix(name, Stacked) &&
+		!slices.ContainsFunc([]string{"/proc/", "/dev/fd/", "/dev/std"}, func(other string) bool {
+			return strings.HasPrefix(clean+"/", other)
+		})
 }
 
 // sharedWithHost reports whether what a container mounts below a bind is to be seen on the
