@@ -82,7 +82,6 @@ func TestMountsRefused(t *testing.T) {
 	}
 }
 
-// TestRecursion mounts a path of the host that has a mount below it.
 // TestPropagation mounts in a container, below a bind: the host has it where the bind is shared.
 func TestPropagation(t *testing.T) {
 	t.Parallel()
@@ -114,6 +113,7 @@ func TestPropagation(t *testing.T) {
 	}
 }
 
+// TestRecursion mounts a path of the host that has a mount below it.
 func TestRecursion(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
